@@ -1,0 +1,178 @@
+/** Every stable error code, with the HTTP status it has on `/v1` and the OpenAI error type clients know. */
+export const ERROR_CODES = {
+  VALIDATION: { status: 400, type: 'invalid_request_error' },
+  CONTEXT_LENGTH_EXCEEDED: { status: 400, type: 'invalid_request_error' },
+  CONTENT_FILTERED: { status: 400, type: 'invalid_request_error' },
+  UNAUTHENTICATED: { status: 401, type: 'authentication_error' },
+  FORBIDDEN: { status: 403, type: 'permission_error' },
+  PROVIDER_NOT_FOUND: { status: 404, type: 'invalid_request_error' },
+  MODEL_NOT_FOUND: { status: 404, type: 'invalid_request_error' },
+  ROUTE_NOT_FOUND: { status: 404, type: 'invalid_request_error' },
+  NOT_FOUND: { status: 404, type: 'invalid_request_error' },
+  CONFLICT: { status: 409, type: 'invalid_request_error' },
+  PAYLOAD_TOO_LARGE: { status: 413, type: 'invalid_request_error' },
+  RATE_LIMITED: { status: 429, type: 'rate_limit_error' },
+  CANCELLED: { status: 499, type: 'request_cancelled' },
+  INTERNAL: { status: 500, type: 'server_error' },
+  UPSTREAM: { status: 502, type: 'upstream_error' },
+  OVERLOADED: { status: 503, type: 'overloaded_error' },
+  UPSTREAM_TIMEOUT: { status: 504, type: 'upstream_error' },
+} as const;
+
+export type ErrorCode = keyof typeof ERROR_CODES;
+
+/** What went wrong with one field of an input. `path` is dotted, as the client wrote it. */
+export interface ValidationIssue {
+  path: string;
+  message: string;
+}
+
+/**
+ * An expected failure: its message is a sentence for the person who caused it, and safe to show.
+ * Everything else that is thrown is a bug or a fault and reaches clients only as INTERNAL.
+ */
+export abstract class SignalboxError extends Error {
+  abstract readonly code: ErrorCode;
+
+  /** HTTP status on `/v1`. */
+  get status(): number {
+    return ERROR_CODES[this.code].status;
+  }
+}
+
+export class ValidationError extends SignalboxError {
+  readonly code = 'VALIDATION';
+  readonly issues: readonly ValidationIssue[];
+
+  constructor(issues: readonly ValidationIssue[]) {
+    super(issues.map((issue) => (issue.path ? `${issue.path}: ${issue.message}` : issue.message)).join('; '));
+    this.issues = issues;
+  }
+}
+
+export class AuthenticationError extends SignalboxError {
+  readonly code = 'UNAUTHENTICATED';
+}
+
+export class ForbiddenError extends SignalboxError {
+  readonly code = 'FORBIDDEN';
+}
+
+export class ProviderNotFoundError extends SignalboxError {
+  readonly code = 'PROVIDER_NOT_FOUND';
+  readonly availableProviders: readonly string[];
+
+  constructor(name: string, availableProviders: readonly string[]) {
+    super(`There is no provider "${shorten(name)}". Available: ${availableProviders.join(', ') || 'none'}.`);
+    this.availableProviders = availableProviders;
+  }
+}
+
+export class ModelNotFoundError extends SignalboxError {
+  readonly code = 'MODEL_NOT_FOUND';
+  /** Names that look like the one asked for, nearest first. */
+  readonly nearest: readonly string[];
+
+  constructor(message: string, nearest: readonly string[] = []) {
+    super(nearest.length > 0 ? `${message} Did you mean ${nearest.join(', ')}?` : message);
+    this.nearest = nearest;
+  }
+}
+
+export class RouteNotFoundError extends SignalboxError {
+  readonly code = 'ROUTE_NOT_FOUND';
+}
+
+export class NotFoundError extends SignalboxError {
+  readonly code = 'NOT_FOUND';
+}
+
+/** A name is taken, or an update was based on a version that is no longer the latest. */
+export class ConflictError extends SignalboxError {
+  readonly code = 'CONFLICT';
+}
+
+export class PayloadTooLargeError extends SignalboxError {
+  readonly code = 'PAYLOAD_TOO_LARGE';
+  readonly limitBytes: number;
+
+  constructor(what: string, limitBytes: number) {
+    super(`${what} is larger than the limit of ${limitBytes} bytes.`);
+    this.limitBytes = limitBytes;
+  }
+}
+
+export class RateLimitedError extends SignalboxError {
+  readonly code = 'RATE_LIMITED';
+  readonly retryAfterSeconds: number;
+
+  constructor(message: string, retryAfterSeconds: number) {
+    super(message);
+    this.retryAfterSeconds = retryAfterSeconds;
+  }
+}
+
+/** Draining, full, or the database is away where it is needed. */
+export class OverloadedError extends SignalboxError {
+  readonly code = 'OVERLOADED';
+  readonly retryAfterSeconds: number;
+
+  constructor(message: string, retryAfterSeconds = 5) {
+    super(message);
+    this.retryAfterSeconds = retryAfterSeconds;
+  }
+}
+
+export class ContextLengthError extends SignalboxError {
+  readonly code = 'CONTEXT_LENGTH_EXCEEDED';
+}
+
+export class ContentFilterError extends SignalboxError {
+  readonly code = 'CONTENT_FILTERED';
+}
+
+/** What is known of a failed upstream call. */
+export interface UpstreamFailure {
+  provider: string;
+  /** HTTP status of the provider's answer; null when there was none. */
+  upstreamStatus: number | null;
+  /** Upstream calls made so far for the completion. */
+  attempts: number;
+}
+
+export class UpstreamError extends SignalboxError {
+  readonly code = 'UPSTREAM';
+  readonly provider: string;
+  readonly upstreamStatus: number | null;
+  readonly attempts: number;
+
+  constructor(message: string, failure: UpstreamFailure) {
+    super(message);
+    this.provider = failure.provider;
+    this.upstreamStatus = failure.upstreamStatus;
+    this.attempts = failure.attempts;
+  }
+}
+
+export class UpstreamTimeoutError extends SignalboxError {
+  readonly code = 'UPSTREAM_TIMEOUT';
+  /** Which limit passed. */
+  readonly timeout: 'CONNECT' | 'FIRST_TOKEN' | 'STALL' | 'TOTAL';
+  readonly attempts: number;
+
+  constructor(message: string, timeout: UpstreamTimeoutError['timeout'], attempts: number) {
+    super(message);
+    this.timeout = timeout;
+    this.attempts = attempts;
+  }
+}
+
+/** The client left or cancelled. Reaches the ledger, rarely a person. */
+export class CancelledError extends SignalboxError {
+  readonly code = 'CANCELLED';
+}
+
+/** Cuts what a client wrote before it is quoted back. */
+export function shorten(text: string, limit = 100): string {
+  return text.length <= limit ? text : `${text.slice(0, limit)}…`;
+}
