@@ -1,0 +1,90 @@
+import type { ErrorCode } from '../../platform/errors.ts';
+import type { Picodollars } from '../../platform/money.ts';
+import type { Usage } from './prices.ts';
+
+export type RequestStatus = 'SUCCEEDED' | 'FAILED' | 'CANCELLED' | 'INDETERMINATE';
+
+export type Door = 'OPENAI' | 'GRAPHQL';
+
+/** What is known of a completion before its first attempt; enough to write its row if the server dies. */
+export interface CompletionOrigin {
+  completionId: string;
+  /** Milliseconds since 1970. */
+  startedAt: number;
+  door: Door;
+  isStreamed: boolean;
+  userId: string | null;
+  apiKeyId: string | null;
+  routeId: string | null;
+  routeSlug: string | null;
+  requestedModel: string | null;
+  configVersion: bigint;
+  tags: Readonly<Record<string, string>>;
+}
+
+/** Written before an upstream call is dispatched. */
+export interface Intent {
+  origin: CompletionOrigin;
+  attemptId: string;
+  /** From 1. */
+  number: number;
+  startedAt: number;
+  providerId: string;
+  providerSlug: string;
+  providerKeyId: string | null;
+  /** The name sent upstream. */
+  model: string;
+  priceVersionId: string | null;
+  /** What is posted if the outcome is never known: the input estimated from its bytes. */
+  estimate: { inputTokens: number; cost: Picodollars | null };
+  /** The most the call can cost; null when the price or the output limit is unknown. */
+  maxLiability: Picodollars | null;
+}
+
+/** How an attempt ended. */
+export interface AttemptOutcome {
+  status: RequestStatus;
+  finishedAt: number;
+  upstreamStatus: number | null;
+  answeredModel: string | null;
+  finishReason: string | null;
+  errorCode: ErrorCode | null;
+  errorMessage: string | null;
+  usage: Usage;
+  /** The usage was counted here, because the provider sent none. */
+  isEstimated: boolean;
+  cost: Picodollars | null;
+  latencyMs: number;
+  timeToFirstTokenMs: number | null;
+}
+
+/** How the whole completion ended; its usage and cost are the sums over its attempts. */
+export interface CompletionOutcome {
+  status: RequestStatus;
+  finishedAt: number;
+  finishReason: string | null;
+  errorCode: ErrorCode | null;
+  errorMessage: string | null;
+  usage: Usage;
+  isEstimated: boolean;
+  cost: Picodollars | null;
+  latencyMs: number;
+  timeToFirstTokenMs: number | null;
+  providerId: string;
+  providerSlug: string;
+  model: string;
+  warnings: readonly string[];
+}
+
+/** Written when an attempt ends; with `completion` when it was the last one. */
+export interface Settlement {
+  intent: Intent;
+  attempt: AttemptOutcome;
+  completion: CompletionOutcome | null;
+}
+
+/** What the gateway needs of the ledger. Both promises resolve once the record is durable. */
+export interface LedgerWriter {
+  intend(intent: Intent): Promise<void>;
+  settle(settlement: Settlement): Promise<void>;
+}

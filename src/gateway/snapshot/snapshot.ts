@@ -1,0 +1,56 @@
+import type { PriceVersion } from '../ledger/prices.ts';
+import type { ProviderKind } from '../upstream/kinds.ts';
+
+export interface ModelEntry {
+  id: string;
+  /** The name the provider knows it by. */
+  name: string;
+  price: PriceVersion | null;
+  contextTokens: number | null;
+  maxOutputTokens: number | null;
+  isEnabled: boolean;
+}
+
+export interface ProviderEntry {
+  id: string;
+  slug: string;
+  name: string;
+  kind: ProviderKind;
+  /** Resolved: the provider's own, the kind's default, or this server's sandbox. No slash at the end. */
+  baseUrl: string;
+  isEnabled: boolean;
+  priority: number;
+  timeoutMs: number;
+  /** Decrypted; never leaves the gateway. */
+  keys: readonly { id: string; secret: string }[];
+  /** In the order of their position. */
+  models: readonly ModelEntry[];
+}
+
+export interface RouteTargetEntry {
+  providerId: string;
+  /** Empty: the provider's enabled models. */
+  models: readonly string[];
+  priority: number;
+}
+
+export interface RouteEntry {
+  id: string;
+  slug: string;
+  aliases: readonly string[];
+  mode: 'AUTO' | 'SPECIFIC';
+  /** In the order of their priority; empty: the active provider, then the others by priority. */
+  targets: readonly RouteTargetEntry[];
+}
+
+/** The configuration as one immutable value. A request keeps the one it started with. */
+export interface Snapshot {
+  version: bigint;
+  activeProviderId: string | null;
+  /** In the order of priority, then slug. */
+  providers: readonly ProviderEntry[];
+  providersById: ReadonlyMap<string, ProviderEntry>;
+  providersBySlug: ReadonlyMap<string, ProviderEntry>;
+  /** Active routes by slug and by alias; a slug wins over an alias. */
+  routes: ReadonlyMap<string, RouteEntry>;
+}
