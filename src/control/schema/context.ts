@@ -1,0 +1,35 @@
+import type { Pool } from 'pg';
+import type { AccountCache } from '../../gateway/admission/accounts.ts';
+import type { Caller } from '../../gateway/admission/caller.ts';
+import type { RateLimiter } from '../../gateway/admission/rate-limit.ts';
+import type { Tokens } from '../../gateway/admission/tokens.ts';
+import type { Gateway } from '../../gateway/gateway.ts';
+import type { SnapshotKeeper } from '../../gateway/snapshot/keeper.ts';
+import type { PrismaClient } from '../../generated/prisma/client.ts';
+import type { SecretBox } from '../../platform/crypto.ts';
+import type { Log } from '../../platform/log.ts';
+import type { Settings } from '../../platform/settings.ts';
+
+/** What the rooms of the control plane work with; made once, when the server starts. */
+export interface Services {
+  settings: Settings;
+  log: Log;
+  prisma: PrismaClient;
+  /** For raw SQL on the ledger and its roll-ups. */
+  pool: Pool;
+  secretBox: SecretBox;
+  tokens: Tokens;
+  accounts: AccountCache;
+  rateLimiter: RateLimiter;
+  snapshots: SnapshotKeeper;
+  gateway: Gateway;
+}
+
+/** What a resolver gets. One lives as long as its operation; a subscription's as long as the subscription. */
+export interface Context {
+  services: Services;
+  caller: Caller;
+  /** Of the client. */
+  address: string;
+  requestId: string;
+}

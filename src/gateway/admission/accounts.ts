@@ -1,0 +1,174 @@
+import type { Pool } from 'pg';
+import { hashApiKey } from '../../platform/crypto.ts';
+import { OverloadedError } from '../../platform/errors.ts';
+import type { Log } from '../../platform/log.ts';
+import type { Account, IssuedKey, Role, Tier } from './caller.ts';
+
+/** Entries kept of each kind; the oldest go first. */
+const LIMIT = 100_000;
+/** How often account changes are read in case a notification was lost. */
+const POLL_MS = 1_000;
+
+interface KeyRow {
+  hash: Buffer;
+  id: string;
+  owner_id: string;
+  name: string;
+  is_admin: boolean;
+  allowed_routes: string[];
+  rate_limit_per_minute: number | null;
+  expires_at: Date | null;
+  revoked_at: Date | null;
+}
+
+interface AccountRow {
+  id: string;
+  email: string;
+  name: string | null;
+  role: Role;
+  tier: Tier;
+  is_active: boolean;
+}
+
+const KEY_COLUMNS = 'hash, id, owner_id, name, is_admin, allowed_routes, rate_limit_per_minute, expires_at, revoked_at';
+const ACCOUNT_COLUMNS = 'id, email, name, role::text, tier::text, is_active';
+
+/**
+ * Accounts and API keys in memory. The first use of one reads it; from then on changes come by revision, so a known
+ * caller costs no query. That a key does not exist is remembered too.
+ */
+export class AccountCache {
+  readonly #pool: Pool;
+  readonly #log: Log;
+  readonly #keys = new Map<string, IssuedKey | null>();
+  readonly #accounts = new Map<string, Account | null>();
+  readonly #pending = new Map<string, Promise<unknown>>();
+  readonly #timer: NodeJS.Timeout;
+  #revision: bigint;
+  #refreshing: Promise<void> | null = null;
+
+  private constructor(pool: Pool, log: Log, revision: bigint) {
+    this.#pool = pool;
+    this.#log = log;
+    this.#revision = revision;
+    this.#timer = setInterval(() => void this.#poll(), POLL_MS);
+    this.#timer.unref();
+  }
+
+  static async open(pool: Pool, log: Log): Promise<AccountCache> {
+    return new AccountCache(pool, log, await readRevision(pool));
+  }
+
+  /** The key by its secret, or null if there is none. A promise only when it is not in memory yet. */
+  key(secret: string): IssuedKey | null | Promise<IssuedKey | null> {
+    const hash = hashApiKey(secret);
+    const name = hash.toString('base64');
+    const known = this.#keys.get(name);
+    if (known !== undefined) return known;
+    return this.#once(`key ${name}`, async () => {
+      const { rows } = await this.#query<KeyRow>(`SELECT ${KEY_COLUMNS} FROM api_keys WHERE hash = $1`, [hash]);
+      return remember(this.#keys, name, rows[0] ? toKey(rows[0]) : null);
+    });
+  }
+
+  /** The account by its id, or null if there is none. A promise only when it is not in memory yet. */
+  account(id: string): Account | null | Promise<Account | null> {
+    const known = this.#accounts.get(id);
+    if (known !== undefined) return known;
+    return this.#once(`account ${id}`, async () => {
+      const { rows } = await this.#query<AccountRow>(`SELECT ${ACCOUNT_COLUMNS} FROM users WHERE id = $1`, [id]);
+      return remember(this.#accounts, id, rows[0] ? toAccount(rows[0]) : null);
+    });
+  }
+
+  /** Reads what has changed since the last time. */
+  async refresh(): Promise<void> {
+    // A reading that is under way may have begun before the change that the caller wants to see.
+    if (this.#refreshing) await this.#refreshing.catch(() => undefined);
+    this.#refreshing ??= this.#readChanges().finally(() => {
+      this.#refreshing = null;
+    });
+    return this.#refreshing;
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+  }
+
+  async #readChanges(): Promise<void> {
+    // The head first: what commits between the readings is read again the next time.
+    const head = await readRevision(this.#pool);
+    if (head === this.#revision) return;
+    const since = [this.#revision.toString()];
+    const keys = await this.#pool.query<KeyRow>(`SELECT ${KEY_COLUMNS} FROM api_keys WHERE revision > $1`, since);
+    const accounts = await this.#pool.query<AccountRow>(
+      `SELECT ${ACCOUNT_COLUMNS} FROM users WHERE revision > $1`,
+      since,
+    );
+    for (const row of keys.rows) remember(this.#keys, row.hash.toString('base64'), toKey(row));
+    for (const row of accounts.rows) remember(this.#accounts, row.id, toAccount(row));
+    this.#revision = head;
+  }
+
+  async #poll(): Promise<void> {
+    try {
+      await this.refresh();
+    } catch (error) {
+      this.#log.warn({ err: error }, 'account changes could not be read; going on with those in memory');
+    }
+  }
+
+  #once<T>(name: string, read: () => Promise<T>): Promise<T> {
+    const pending = this.#pending.get(name) as Promise<T> | undefined;
+    if (pending) return pending;
+    const reading = this.#readSettled(read).finally(() => this.#pending.delete(name));
+    this.#pending.set(name, reading);
+    return reading;
+  }
+
+  /** Reads again if an account change was taken in meanwhile: the reading may have seen the state before it. */
+  async #readSettled<T>(read: () => Promise<T>): Promise<T> {
+    for (;;) {
+      const before = this.#revision;
+      const result = await read();
+      if (this.#revision === before) return result;
+    }
+  }
+
+  async #query<Row extends object>(sql: string, values: unknown[]) {
+    try {
+      return await this.#pool.query<Row>(sql, values);
+    } catch (error) {
+      this.#log.warn({ err: error }, 'an account could not be read');
+      throw new OverloadedError('The database is away, so this key or user cannot be checked. Try again shortly.');
+    }
+  }
+}
+
+async function readRevision(pool: Pool): Promise<bigint> {
+  const { rows } = await pool.query<{ revision: string }>('SELECT revision FROM accounts_head WHERE id = 1');
+  return BigInt(rows[0]?.revision ?? 0);
+}
+
+function remember<T>(cache: Map<string, T>, name: string, value: T): T {
+  if (cache.size >= LIMIT && !cache.has(name)) cache.delete(cache.keys().next().value as string);
+  cache.set(name, value);
+  return value;
+}
+
+function toKey(row: KeyRow): IssuedKey {
+  return {
+    id: row.id,
+    ownerId: row.owner_id,
+    name: row.name,
+    isAdmin: row.is_admin,
+    allowedRoutes: row.allowed_routes,
+    rateLimitPerMinute: row.rate_limit_per_minute,
+    expiresAt: row.expires_at?.getTime() ?? null,
+    revokedAt: row.revoked_at?.getTime() ?? null,
+  };
+}
+
+function toAccount(row: AccountRow): Account {
+  return { id: row.id, email: row.email, name: row.name, role: row.role, tier: row.tier, isActive: row.is_active };
+}

@@ -1,0 +1,93 @@
+import type { SignalboxError } from '../platform/errors.ts';
+import type { Picodollars } from '../platform/money.ts';
+import type { Caller } from './admission/caller.ts';
+import type { Usage } from './ledger/prices.ts';
+import type { AttemptOutcome, CompletionOutcome, Door } from './ledger/records.ts';
+
+/** A client's request as the doors hand it to the gateway. */
+export interface CompletionRequest {
+  caller: Caller;
+  door: Door;
+  /** An OpenAI chat completions body, exactly as received; the doors do not look into it. */
+  body: Buffer;
+  /** Aborts when the client leaves. */
+  signal: AbortSignal;
+  /** Up to 10 names with values. */
+  tags: Readonly<Record<string, string>>;
+  /** Headers for the sandbox provider alone (`x-sandbox`). */
+  sandbox: string | null;
+}
+
+/** What is known when the first meaningful event arrives. */
+export interface AnswerHead {
+  requestId: string;
+  /** The provider's slug. */
+  provider: string;
+  /** The name sent upstream; the answer says which model really answered. */
+  model: string;
+  /** The route's slug; null when the client named a model. */
+  route: string | null;
+  /** Upstream calls made so far. */
+  attempts: number;
+  isStreamed: boolean;
+  startedAt: number;
+}
+
+/** A fragment of a tool call in a stream. */
+export interface ToolCallDelta {
+  index: number;
+  id: string | null;
+  name: string | null;
+  arguments: string;
+}
+
+/** One event of an upstream's stream: the JSON text as it came and what Signalbox reads in it. */
+export interface StreamEvent {
+  /** Numbers the upstream's events from 0. */
+  seq: number;
+  data: string;
+  text: string;
+  reasoning: string;
+  toolCalls: readonly ToolCallDelta[];
+}
+
+/** One upstream call, as callers see it. */
+export interface AttemptReport extends AttemptOutcome {
+  id: string;
+  number: number;
+  provider: string;
+  model: string;
+  startedAt: number;
+}
+
+/** The facts of a completion that has ended. */
+export interface CompletionReport extends Omit<CompletionOutcome, 'providerId' | 'providerSlug' | 'model'> {
+  requestId: string;
+  startedAt: number;
+  provider: string | null;
+  model: string | null;
+  route: string | null;
+  usage: Usage;
+  cost: Picodollars | null;
+  attempts: readonly AttemptReport[];
+}
+
+/**
+ * What a completion yields, in this order: `started` once, then `events` (streamed) or one `body` (not streamed),
+ * then `finished`; or `failed` at any point, as the last. `finished` and `failed` come after the settlement is durable.
+ */
+export type CompletionEvent =
+  | { type: 'started'; head: AnswerHead }
+  | { type: 'events'; events: readonly StreamEvent[] }
+  | { type: 'body'; body: Buffer }
+  | {
+      type: 'finished';
+      report: CompletionReport /** The last usage event, if the client asked for one. */;
+      usageEvent: string | null;
+    }
+  | {
+      type: 'failed';
+      error: SignalboxError /** Null when nothing was sent upstream. */;
+      report: CompletionReport | null;
+      requestId: string;
+    };

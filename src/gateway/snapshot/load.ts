@@ -1,0 +1,158 @@
+import type { Pool, PoolClient } from 'pg';
+import { type PriceComponents, priceVersion } from '../ledger/prices.ts';
+import { PROVIDER_KINDS, type ProviderKind } from '../upstream/kinds.ts';
+import type { SnapshotSource } from './keeper.ts';
+import type { ModelEntry, ProviderEntry, RouteEntry, Snapshot } from './snapshot.ts';
+
+interface ProviderRow {
+  id: string;
+  slug: string;
+  name: string;
+  kind: ProviderKind;
+  base_url: string | null;
+  is_enabled: boolean;
+  priority: number;
+  timeout_ms: number;
+}
+
+interface KeyRow {
+  id: string;
+  provider_id: string;
+  ciphertext: Buffer;
+  master_key_version: number;
+}
+
+interface ModelRow {
+  id: string;
+  provider_id: string;
+  name: string;
+  components: PriceComponents | null;
+  context_tokens: number | null;
+  max_output_tokens: number | null;
+  is_enabled: boolean;
+}
+
+interface RouteRow {
+  id: string;
+  slug: string;
+  aliases: string[];
+  mode: RouteEntry['mode'];
+  targets: { providerId: string; models: string[]; priority: number }[];
+}
+
+/** The version alone: one row. */
+export async function readConfigurationVersion(pool: Pool): Promise<bigint> {
+  const { rows } = await pool.query<{ version: string }>('SELECT version FROM configuration WHERE id = 1');
+  return BigInt(rows[0]?.version ?? 0);
+}
+
+/** Reads the whole configuration in one REPEATABLE READ transaction, so that its parts belong together. */
+export async function loadSnapshot(source: SnapshotSource): Promise<Snapshot> {
+  const client = await source.pool.connect();
+  let failure: Error | undefined;
+  try {
+    await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
+    const snapshot = await read(client, source);
+    await client.query('COMMIT');
+    return snapshot;
+  } catch (error) {
+    failure = error as Error;
+    throw error;
+  } finally {
+    // A client whose transaction failed half-way is not given back to the pool.
+    client.release(failure);
+  }
+}
+
+async function read(client: PoolClient, source: SnapshotSource): Promise<Snapshot> {
+  const head = await client.query<{ version: string; active_provider_id: string | null }>(
+    'SELECT version, active_provider_id FROM configuration WHERE id = 1',
+  );
+  const providerRows = await client.query<ProviderRow>(
+    `SELECT id, slug, name, kind::text, base_url, is_enabled, priority, timeout_ms
+       FROM providers ORDER BY priority, slug`,
+  );
+  const keyRows = await client.query<KeyRow>(
+    'SELECT id, provider_id, ciphertext, master_key_version FROM provider_keys ORDER BY id',
+  );
+  const modelRows = await client.query<ModelRow>(
+    `SELECT m.id, m.provider_id, m.name, p.components, m.context_tokens, m.max_output_tokens, m.is_enabled
+       FROM models m LEFT JOIN price_versions p ON p.id = m.price_version_id ORDER BY m.position, m.name`,
+  );
+  const routeRows = await client.query<RouteRow>(
+    `SELECT r.id, r.slug, r.aliases, r.mode::text,
+            COALESCE((SELECT json_agg(json_build_object('providerId', t.provider_id, 'models', t.models, 'priority', t.priority)
+                                      ORDER BY t.priority, t.id)
+                        FROM route_targets t WHERE t.route_id = r.id), '[]') AS targets
+       FROM routes r WHERE r.is_active ORDER BY r.slug`,
+  );
+  const keys = groupByProvider(keyRows.rows);
+  const models = groupByProvider(modelRows.rows);
+  const providers = providerRows.rows.map((row) =>
+    toProvider(row, keys.get(row.id) ?? [], models.get(row.id) ?? [], source),
+  );
+  return {
+    version: BigInt(head.rows[0]?.version ?? 0),
+    activeProviderId: head.rows[0]?.active_provider_id ?? null,
+    providers,
+    providersById: new Map(providers.map((provider) => [provider.id, provider])),
+    providersBySlug: new Map(providers.map((provider) => [provider.slug, provider])),
+    routes: byName(routeRows.rows),
+  };
+}
+
+function toProvider(row: ProviderRow, keys: KeyRow[], models: ModelRow[], source: SnapshotSource): ProviderEntry {
+  const baseUrl =
+    row.base_url ?? (row.kind === 'SANDBOX' ? source.sandboxUrl : (PROVIDER_KINDS[row.kind].defaultBaseUrl ?? ''));
+  return {
+    id: row.id,
+    slug: row.slug,
+    name: row.name,
+    kind: row.kind,
+    baseUrl: baseUrl.replace(/\/+$/, ''),
+    isEnabled: row.is_enabled,
+    priority: row.priority,
+    timeoutMs: row.timeout_ms,
+    keys: keys.flatMap((key) => openKey(key, source)),
+    models: models.map(toModel),
+  };
+}
+
+/** A key that cannot be opened (a master key is missing) leaves its provider without it; the others still serve. */
+function openKey(row: KeyRow, source: SnapshotSource): { id: string; secret: string }[] {
+  try {
+    const sealed = { ciphertext: row.ciphertext, masterKeyVersion: row.master_key_version };
+    return [{ id: row.id, secret: source.secretBox.open(sealed, row.id) }];
+  } catch (error) {
+    source.log.error({ err: error, providerKeyId: row.id }, 'a stored provider key could not be decrypted');
+    return [];
+  }
+}
+
+function toModel(row: ModelRow): ModelEntry {
+  return {
+    id: row.id,
+    name: row.name,
+    price: row.components ? priceVersion(row.components) : null,
+    contextTokens: row.context_tokens,
+    maxOutputTokens: row.max_output_tokens,
+    isEnabled: row.is_enabled,
+  };
+}
+
+function groupByProvider<Row extends { provider_id: string }>(rows: Row[]): Map<string, Row[]> {
+  const groups = new Map<string, Row[]>();
+  for (const row of rows) {
+    const group = groups.get(row.provider_id);
+    if (group) group.push(row);
+    else groups.set(row.provider_id, [row]);
+  }
+  return groups;
+}
+
+function byName(rows: RouteRow[]): Map<string, RouteEntry> {
+  const routes = new Map<string, RouteEntry>();
+  for (const row of rows) for (const alias of row.aliases) routes.set(alias, row);
+  for (const row of rows) routes.set(row.slug, row);
+  return routes;
+}
