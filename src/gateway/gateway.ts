@@ -1,5 +1,299 @@
-import type { CompletionEvent, CompletionRequest } from './completion.ts';
+import { CancelledError, OverloadedError, SignalboxError, shorten } from '../platform/errors.ts';
+import { uuidv7 } from '../platform/ids.ts';
+import type { Log } from '../platform/log.ts';
+import type { Settings } from '../platform/settings.ts';
+import { type Admitted, admit } from './admission/admit.ts';
+import type { Caller } from './admission/caller.ts';
+import { Attempt, sumUp } from './attempt.ts';
+import type { AnswerHead, AttemptReport, CompletionEvent, CompletionReport, CompletionRequest } from './completion.ts';
+import type { CompletionOrigin, CompletionOutcome, LedgerWriter, RequestStatus } from './ledger/records.ts';
+import { receiveBody, receiveStream, toFailure } from './relay.ts';
+import { listModels, type Target } from './routing/resolve.ts';
+import type { SnapshotKeeper } from './snapshot/keeper.ts';
+import type { Failure } from './upstream/openai/failure.ts';
+import { toUpstreamCall } from './upstream/openai/request.ts';
+import { Transport } from './upstream/transport.ts';
+import { Watchdog } from './upstream/watchdog.ts';
 
-export interface Gateway {
-  complete(request: CompletionRequest): AsyncGenerator<CompletionEvent, void, undefined>;
+/** The first attempt and three more. */
+const MOST_ATTEMPTS = 4;
+
+export interface GatewayParts {
+  snapshots: SnapshotKeeper;
+  ledger: LedgerWriter;
+  settings: Pick<Settings, 'anonymousCompletions' | 'firstTokenTimeoutMs' | 'stallTimeoutMs' | 'maxRunningCompletions'>;
+  log: Log;
+}
+
+/** A completion between its admission and its end. */
+interface Run {
+  requestId: string;
+  request: CompletionRequest;
+  admitted: Admitted;
+  origin: CompletionOrigin;
+  /** Why it was aborted, if it was; `signal` tells when. */
+  cancelled: SignalboxError | null;
+  readonly abort: AbortController;
+  reports: AttemptReport[];
+  /** The attempt that is on its way: intended, not yet settled. */
+  open: Attempt | null;
+  hasStarted: boolean;
+}
+
+/** The data plane: takes completions, sends them to providers, and keeps the record of each. */
+export class Gateway {
+  readonly #parts: GatewayParts;
+  readonly #transport = new Transport();
+  readonly #running = new Set<Run>();
+  readonly #listeners = new Set<(report: CompletionReport) => void>();
+  #isClosing = false;
+
+  constructor(parts: GatewayParts) {
+    this.#parts = parts;
+  }
+
+  /** Completions on their way now. */
+  get running(): number {
+    return this.#running.size;
+  }
+
+  /** Calls `listener` at the end of each completion. */
+  onFinished(listener: (report: CompletionReport) => void): void {
+    this.#listeners.add(listener);
+  }
+
+  /** The names a caller may put in `model`, each with who answers. */
+  models(caller: Caller): Map<string, string> {
+    return listModels(this.#parts.snapshots.current, caller);
+  }
+
+  /**
+   * The journey of a completion: admit → pick → intend → dispatch → relay → settle. Every way in takes it.
+   * Failures are its last event, not exceptions. Whoever stops reading early must call `return()` (as `for await`
+   * does), or abort the request's signal: both stop the upstream call at once.
+   */
+  async *complete(request: CompletionRequest): AsyncGenerator<CompletionEvent, void, undefined> {
+    const requestId = uuidv7();
+    let run: Run;
+    try {
+      run = this.#admit(requestId, request);
+    } catch (error) {
+      yield { type: 'failed', error: this.#expected(error), report: null, requestId };
+      return;
+    }
+    const leave = () => cancel(run, new CancelledError('The client left before the answer was complete.'));
+    request.signal.addEventListener('abort', leave, { once: true });
+    if (request.signal.aborted) leave();
+    this.#running.add(run);
+    try {
+      yield* this.#tryTargets(run);
+    } catch (error) {
+      yield { type: 'failed', error: this.#expected(error), report: null, requestId };
+    } finally {
+      request.signal.removeEventListener('abort', leave);
+      // Still open here: the reader went away while it was being served.
+      if (run.open) {
+        leave();
+        await this.#settle(run, run.open, 'CANCELLED', run.cancelled, true).catch((error) => this.#expected(error));
+        this.#finish(run, run.cancelled);
+      }
+      this.#running.delete(run);
+    }
+  }
+
+  /** Takes no more completions, ends those that run with a clear error, and resolves when all are settled. */
+  async close(): Promise<void> {
+    this.#isClosing = true;
+    for (const run of this.#running) cancel(run, new OverloadedError('Signalbox is shutting down. Try again shortly.'));
+    const deadline = Date.now() + 2_000;
+    while (this.#running.size > 0 && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 10));
+    await this.#transport.close();
+  }
+
+  #admit(requestId: string, request: CompletionRequest): Run {
+    if (this.#isClosing) throw new OverloadedError('Signalbox is shutting down. Try again shortly.');
+    const { settings, snapshots } = this.#parts;
+    const rules = { anonymousCompletions: settings.anonymousCompletions, mostRunning: settings.maxRunningCompletions };
+    const admitted = admit(request, snapshots.current, this.#running.size, rules);
+    const { caller } = request;
+    const { route } = admitted.resolution;
+    const origin: CompletionOrigin = {
+      completionId: requestId,
+      startedAt: Date.now(),
+      door: request.door,
+      isStreamed: admitted.isStreamed,
+      userId: caller.kind === 'ANONYMOUS' ? null : caller.account.id,
+      apiKeyId: caller.kind === 'API_KEY' ? caller.key.id : null,
+      routeId: route?.id ?? null,
+      routeSlug: route?.slug ?? null,
+      requestedModel: admitted.body.chat.model ?? null,
+      configVersion: admitted.snapshot.version,
+      tags: request.tags,
+    };
+    return {
+      requestId,
+      request,
+      admitted,
+      origin,
+      cancelled: null,
+      abort: new AbortController(),
+      reports: [],
+      open: null,
+      hasStarted: false,
+    };
+  }
+
+  async *#tryTargets(run: Run): AsyncGenerator<CompletionEvent, void, undefined> {
+    const targets = run.admitted.resolution.targets.slice(0, MOST_ATTEMPTS);
+    for (const [index, target] of targets.entries()) {
+      const attempt = new Attempt(run.admitted, run.origin, target, index + 1);
+      await this.#parts.ledger.intend(attempt.intent);
+      run.open = attempt;
+      const failure = yield* this.#dispatch(run, attempt, target);
+      if (!failure) return;
+      const isLast = run.hasStarted || !failure.tryNext || index === targets.length - 1;
+      const status = failure.error instanceof CancelledError ? 'CANCELLED' : 'FAILED';
+      attempt.upstreamStatus = failure.upstreamStatus;
+      await this.#settle(run, attempt, status, failure.error, isLast);
+      if (!isLast) continue;
+      yield {
+        type: 'failed',
+        error: failure.error,
+        report: this.#finish(run, failure.error),
+        requestId: run.requestId,
+      };
+      return;
+    }
+  }
+
+  /** One upstream call. Returns what went wrong, or null when the answer is complete, settled and yielded. */
+  async *#dispatch(
+    run: Run,
+    attempt: Attempt,
+    target: Target,
+  ): AsyncGenerator<CompletionEvent, Failure | null, undefined> {
+    const { settings } = this.#parts;
+    const limits = { firstTokenMs: settings.firstTokenTimeoutMs, stallMs: settings.stallTimeoutMs };
+    const exchange = this.#transport.post(toUpstreamCall(run.admitted, target, run.request.sandbox));
+    const watchdog = new Watchdog(exchange, target.provider.timeoutMs);
+    const abort = () => exchange.abort(run.cancelled ?? new CancelledError('The completion was cancelled.'));
+    run.abort.signal.addEventListener('abort', abort, { once: true });
+    if (run.abort.signal.aborted) abort();
+    let isComplete = false;
+    try {
+      if (run.admitted.isStreamed) {
+        watchdog.arm('FIRST_TOKEN', limits.firstTokenMs);
+        let usageEvent: string | null = null;
+        for await (const part of receiveStream(exchange, attempt, watchdog, limits)) {
+          if (!run.hasStarted) yield this.#started(run, attempt);
+          if (part.events.length > 0) yield { type: 'events', events: part.events };
+          usageEvent = part.usageEvent ?? usageEvent;
+        }
+        isComplete = true;
+        await this.#settle(run, attempt, 'SUCCEEDED', null, true);
+        yield { type: 'finished', report: this.#finish(run, null), usageEvent };
+      } else {
+        const body = await receiveBody(exchange, attempt);
+        isComplete = true;
+        await this.#settle(run, attempt, 'SUCCEEDED', null, true);
+        yield this.#started(run, attempt);
+        yield { type: 'body', body };
+        yield { type: 'finished', report: this.#finish(run, null), usageEvent: null };
+      }
+      return null;
+    } catch (error) {
+      if (isComplete) throw error;
+      return toFailure(error, attempt, run.cancelled);
+    } finally {
+      watchdog.stop();
+      run.abort.signal.removeEventListener('abort', abort);
+      if (!isComplete) exchange.abort(run.cancelled ?? new CancelledError('The attempt has ended.'));
+    }
+  }
+
+  #started(run: Run, attempt: Attempt): CompletionEvent {
+    run.hasStarted = true;
+    const head: AnswerHead = {
+      requestId: run.requestId,
+      provider: attempt.intent.providerSlug,
+      model: attempt.intent.model,
+      route: run.origin.routeSlug,
+      attempts: attempt.intent.number,
+      isStreamed: run.admitted.isStreamed,
+      startedAt: run.origin.startedAt,
+    };
+    return { type: 'started', head };
+  }
+
+  /** Puts the attempt's end on the ledger, and the completion's with it when it was the last. */
+  async #settle(
+    run: Run,
+    attempt: Attempt,
+    status: RequestStatus,
+    error: SignalboxError | null,
+    isLast: boolean,
+  ): Promise<void> {
+    run.open = null;
+    const outcome = attempt.outcome(status, error);
+    run.reports.push(attempt.report(outcome));
+    const completion = isLast ? this.#outcome(run, attempt, status, error) : null;
+    await this.#parts.ledger.settle({ intent: attempt.intent, attempt: outcome, completion });
+  }
+
+  #outcome(run: Run, attempt: Attempt, status: RequestStatus, error: SignalboxError | null): CompletionOutcome {
+    const finishedAt = Date.now();
+    return {
+      ...sumUp(run.reports),
+      status,
+      finishedAt,
+      finishReason: attempt.finishReason,
+      errorCode: error?.code ?? null,
+      errorMessage: error ? shorten(error.message, 1_000) : null,
+      latencyMs: finishedAt - run.origin.startedAt,
+      timeToFirstTokenMs: attempt.timeToFirstTokenMs,
+      providerId: attempt.intent.providerId,
+      providerSlug: attempt.intent.providerSlug,
+      model: attempt.answeredModel ?? attempt.intent.model,
+      warnings: [],
+    };
+  }
+
+  #finish(run: Run, error: SignalboxError | null): CompletionReport {
+    const last = run.reports.at(-1);
+    const report: CompletionReport = {
+      ...sumUp(run.reports),
+      requestId: run.requestId,
+      startedAt: run.origin.startedAt,
+      status: last?.status ?? 'FAILED',
+      finishedAt: last?.finishedAt ?? Date.now(),
+      finishReason: last?.finishReason ?? null,
+      errorCode: error?.code ?? null,
+      errorMessage: error?.message ?? null,
+      latencyMs: (last?.finishedAt ?? Date.now()) - run.origin.startedAt,
+      timeToFirstTokenMs: last?.timeToFirstTokenMs ?? null,
+      provider: last?.provider ?? null,
+      model: last?.answeredModel ?? last?.model ?? null,
+      route: run.origin.routeSlug,
+      warnings: [],
+      attempts: run.reports,
+    };
+    for (const listener of this.#listeners) listener(report);
+    return report;
+  }
+
+  /** Bugs and faults are logged whole and told as an internal error; expected failures are told as they are. */
+  #expected(error: unknown): SignalboxError {
+    if (error instanceof SignalboxError) return error;
+    this.#parts.log.error({ err: error }, 'a completion failed unexpectedly');
+    return new InternalError('Something went wrong inside Signalbox; the log says what.');
+  }
+}
+
+class InternalError extends SignalboxError {
+  readonly code = 'INTERNAL';
+}
+
+function cancel(run: Run, reason: SignalboxError): void {
+  run.cancelled ??= reason;
+  run.abort.abort();
 }

@@ -135,6 +135,12 @@ export const SETTINGS = {
     'How long a stream may pause between two events.',
     '60000',
   ),
+  MAX_RUNNING_COMPLETIONS: entry(
+    whole(1, 1_000_000),
+    'a number from 1 to 1000000',
+    'Completions that may run at once on one server; more are refused with 503.',
+    '5000',
+  ),
   JOURNAL_FSYNC: entry(
     z.enum(['on', 'off']),
     'on or off',
@@ -175,6 +181,7 @@ export interface Settings {
   headerHoldMs: number;
   firstTokenTimeoutMs: number;
   stallTimeoutMs: number;
+  maxRunningCompletions: number;
   journalFsync: boolean;
   sandboxPort: number;
   /** Provider keys found in the environment, by variable name: OPENAI_API_KEY and the like. */
@@ -228,6 +235,7 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
     headerHoldMs: values.HEADER_HOLD_MS as number,
     firstTokenTimeoutMs: values.FIRST_TOKEN_TIMEOUT_MS as number,
     stallTimeoutMs: values.STALL_TIMEOUT_MS as number,
+    maxRunningCompletions: values.MAX_RUNNING_COMPLETIONS as number,
     journalFsync: values.JOURNAL_FSYNC === 'on',
     sandboxPort: values.SANDBOX_PORT as number,
     providerKeys: new Map(PROVIDER_KEY_VARIABLES.flatMap((name) => (env[name] ? [[name, env[name]] as const] : []))),

@@ -1,0 +1,64 @@
+import { AuthenticationError, OverloadedError, ValidationError } from '../../platform/errors.ts';
+import type { CompletionRequest } from '../completion.ts';
+import { type Resolution, resolve } from '../routing/resolve.ts';
+import type { Snapshot } from '../snapshot/snapshot.ts';
+import { type ParsedBody, parseBody } from '../upstream/body.ts';
+
+const MOST_TAGS = 10;
+const LONGEST_TAG = 200;
+
+/** A request that may be dispatched: what it says and where it may go. */
+export interface Admitted {
+  body: ParsedBody;
+  snapshot: Snapshot;
+  resolution: Resolution;
+  isStreamed: boolean;
+  /** The client asked for the usage at the end of the stream. */
+  wantsUsage: boolean;
+}
+
+export interface AdmissionRules {
+  anonymousCompletions: boolean;
+  /** Completions that may run at once on this server. */
+  mostRunning: number;
+}
+
+/**
+ * Decides whether a request may go on. Reads memory only.
+ * @throws SignalboxError of the kind that says why not
+ */
+export function admit(
+  request: CompletionRequest,
+  snapshot: Snapshot,
+  running: number,
+  rules: AdmissionRules,
+): Admitted {
+  if (request.caller.kind === 'ANONYMOUS' && !rules.anonymousCompletions) {
+    throw new AuthenticationError('Send an API key: "Authorization: Bearer sbx_…".');
+  }
+  if (running >= rules.mostRunning) {
+    throw new OverloadedError(`${rules.mostRunning} completions are running on this server, the most it takes.`, 1);
+  }
+  checkTags(request.tags);
+  const body = parseBody(request.body);
+  const isStreamed = body.chat.stream === true;
+  return {
+    body,
+    snapshot,
+    resolution: resolve(body.chat.model ?? null, snapshot, request.caller),
+    isStreamed,
+    wantsUsage: isStreamed && body.chat.stream_options?.include_usage === true,
+  };
+}
+
+function checkTags(tags: Readonly<Record<string, string>>): void {
+  const entries = Object.entries(tags);
+  if (entries.length > MOST_TAGS) {
+    throw new ValidationError([{ path: 'tags', message: `must be at most ${MOST_TAGS}` }]);
+  }
+  for (const [name, value] of entries) {
+    if (name.length > 0 && name.length <= LONGEST_TAG && value.length <= LONGEST_TAG) continue;
+    const message = `must have a name and a value of at most ${LONGEST_TAG} characters`;
+    throw new ValidationError([{ path: 'tags', message }]);
+  }
+}

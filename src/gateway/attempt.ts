@@ -1,0 +1,140 @@
+import type { SignalboxError } from '../platform/errors.ts';
+import { uuidv7 } from '../platform/ids.ts';
+import { picodollars } from '../platform/money.ts';
+import type { Admitted } from './admission/admit.ts';
+import type { AttemptReport } from './completion.ts';
+import { COUNTED_CHARACTERS, countTokens, estimateInput, maxLiability } from './ledger/estimate.ts';
+import { costOf, UNKNOWN_USAGE, type Usage } from './ledger/prices.ts';
+import type { AttemptOutcome, CompletionOrigin, Intent, RequestStatus } from './ledger/records.ts';
+import type { Target } from './routing/resolve.ts';
+import { isRecord, outputLimit } from './upstream/body.ts';
+import { type Chunk, readContent } from './upstream/openai/chunk.ts';
+import type { AttemptPlace } from './upstream/openai/failure.ts';
+
+/** One upstream call of a completion: what was intended, what came back so far, and what that cost. */
+export class Attempt {
+  readonly intent: Intent;
+  readonly target: Target;
+  readonly place: AttemptPlace;
+  upstreamStatus: number | null = null;
+  answeredModel: string | null = null;
+  finishReason: string | null = null;
+  usage: Usage | null = null;
+  /** Milliseconds from the completion's start to the first meaningful event, for streams. */
+  timeToFirstTokenMs: number | null = null;
+  readonly #admitted: Admitted;
+  readonly #openChoices = new Set<number>();
+  readonly #finishedChoices = new Set<number>();
+  /** The beginning of what was relayed, and how long all of it is: enough to estimate its tokens. */
+  #relayed = '';
+  #relayedLength = 0;
+
+  constructor(admitted: Admitted, origin: CompletionOrigin, target: Target, number: number) {
+    const { chat, bytes } = admitted.body;
+    const { provider, model } = target;
+    const key = provider.keys[0] ?? null;
+    this.#admitted = admitted;
+    this.target = target;
+    this.place = { provider: provider.slug, attempt: number, secret: key?.secret ?? null };
+    this.intent = {
+      origin,
+      attemptId: uuidv7(),
+      number,
+      startedAt: Date.now(),
+      providerId: provider.id,
+      providerSlug: provider.slug,
+      providerKeyId: key?.id ?? null,
+      model: model.name,
+      priceVersionId: model.price?.id ?? null,
+      estimate: estimateInput(bytes.length, model.price),
+      maxLiability: maxLiability(bytes.length, outputLimit(chat) ?? model.maxOutputTokens, chat.n ?? 1, model.price),
+    };
+  }
+
+  /** Takes in what an event of the stream says. */
+  note(chunk: Chunk): void {
+    for (const choice of chunk.choices) this.#openChoices.add(choice);
+    for (const { choice, reason } of chunk.finishReasons) {
+      this.#finishedChoices.add(choice);
+      this.finishReason ??= reason;
+    }
+    if (chunk.usage) this.usage = chunk.usage;
+    this.answeredModel ??= chunk.model;
+    this.relay(chunk.text);
+    this.relay(chunk.reasoning);
+    this.relay(chunk.refusal);
+    for (const call of chunk.toolCalls) this.relay(call.arguments);
+  }
+
+  /** Counts text that goes to the client. */
+  relay(text: string): void {
+    if (this.#relayed.length < COUNTED_CHARACTERS) this.#relayed += text;
+    this.#relayedLength += text.length;
+  }
+
+  /** Every choice that appeared has its finish reason; without that an answer is cut off. */
+  get isFinished(): boolean {
+    return this.#finishedChoices.size > 0 && this.#finishedChoices.size >= this.#openChoices.size;
+  }
+
+  /**
+   * What goes on the ledger. Usage is the provider's where it sent any. Otherwise it is counted from the prompt and from
+   * what was relayed, and marked as estimated; a call that failed before its first token is taken to be free.
+   */
+  outcome(status: RequestStatus, error: SignalboxError | null, now = Date.now()): AttemptOutcome {
+    const isFree = this.usage === null && status === 'FAILED' && this.#relayedLength === 0;
+    const usage = this.usage ?? (isFree ? UNKNOWN_USAGE : this.#countedUsage());
+    return {
+      status,
+      finishedAt: now,
+      upstreamStatus: this.upstreamStatus,
+      answeredModel: this.answeredModel,
+      finishReason: this.finishReason,
+      errorCode: error?.code ?? null,
+      errorMessage: error?.message ?? null,
+      usage,
+      isEstimated: this.usage === null && !isFree,
+      cost: isFree ? picodollars(0n) : costOf(usage, this.target.model.price),
+      latencyMs: now - this.intent.startedAt,
+      timeToFirstTokenMs: this.timeToFirstTokenMs,
+    };
+  }
+
+  report(outcome: AttemptOutcome): AttemptReport {
+    const { attemptId: id, number, providerSlug: provider, model, startedAt } = this.intent;
+    return { ...outcome, id, number, provider, model, startedAt };
+  }
+
+  #countedUsage(): Usage {
+    const prompt = this.#admitted.body.chat.messages
+      .map((message) => (isRecord(message) ? readContent(message.content) : ''))
+      .join(' ');
+    return {
+      ...UNKNOWN_USAGE,
+      inputTokens: countTokens(prompt),
+      outputTokens: countTokens(this.#relayed, this.#relayedLength),
+    };
+  }
+}
+
+/** The sums over a completion's attempts. A cost that is unknown makes the sum unknown. */
+export function sumUp(attempts: readonly AttemptReport[]): Pick<AttemptOutcome, 'usage' | 'cost' | 'isEstimated'> {
+  const add = (a: number | null, b: number | null) => (a === null ? b : b === null ? a : a + b);
+  let usage = UNKNOWN_USAGE;
+  let cost: bigint | null = 0n;
+  for (const attempt of attempts) {
+    usage = {
+      inputTokens: add(usage.inputTokens, attempt.usage.inputTokens),
+      outputTokens: add(usage.outputTokens, attempt.usage.outputTokens),
+      cachedTokens: add(usage.cachedTokens, attempt.usage.cachedTokens),
+      cacheWriteTokens: add(usage.cacheWriteTokens, attempt.usage.cacheWriteTokens),
+      reasoningTokens: add(usage.reasoningTokens, attempt.usage.reasoningTokens),
+    };
+    cost = cost === null || attempt.cost === null ? null : cost + attempt.cost;
+  }
+  return {
+    usage,
+    cost: cost === null ? null : picodollars(cost),
+    isEstimated: attempts.some((attempt) => attempt.isEstimated),
+  };
+}

@@ -1,0 +1,184 @@
+import type { SignalboxError } from '../platform/errors.ts';
+import { UpstreamError, UpstreamTimeoutError } from '../platform/errors.ts';
+import type { Attempt } from './attempt.ts';
+import type { StreamEvent } from './completion.ts';
+import { isRecord } from './upstream/body.ts';
+import { isMeaningful, readChunk, readContent } from './upstream/openai/chunk.ts';
+import { type Failure, readBreak, readFailure } from './upstream/openai/failure.ts';
+import { readUsage } from './upstream/openai/usage.ts';
+import { SseReader } from './upstream/sse.ts';
+import type { Exchange } from './upstream/transport.ts';
+import { DeadlineError, type Watchdog } from './upstream/watchdog.ts';
+
+/** Answers that are not streamed are buffered up to this size. */
+const LARGEST_ANSWER = 16 * 1024 * 1024;
+/** As much of an error's body as is read. */
+const LARGEST_ERROR = 64 * 1024;
+/** Events that say nothing yet, kept until the first one that does. */
+const MOST_HELD_EVENTS = 1_000;
+
+/** The answer broke off or never came. */
+export class RelayFailure extends Error {
+  readonly failure: Failure;
+
+  constructor(failure: Failure) {
+    super(failure.error.message);
+    this.failure = failure;
+  }
+}
+
+export interface RelayLimits {
+  firstTokenMs: number;
+  stallMs: number;
+}
+
+/**
+ * The whole answer, not streamed.
+ * @throws RelayFailure
+ */
+export async function receiveBody(exchange: Exchange, attempt: Attempt): Promise<Buffer> {
+  await receiveHead(exchange, attempt);
+  const body = await readAll(exchange, LARGEST_ANSWER);
+  if (!body) throw brokenBy(attempt, 'sent an answer larger than 16 MiB');
+  const text = body.toString('utf8');
+  let answer: unknown;
+  try {
+    answer = JSON.parse(text);
+  } catch {
+    throw brokenBy(attempt, 'sent an answer that is not JSON');
+  }
+  if (!isRecord(answer)) throw brokenBy(attempt, 'sent an answer that is not a JSON object');
+  if (answer.error != null) throw new RelayFailure(readFailure(200, {}, text, attempt.place));
+  if (!Array.isArray(answer.choices) || answer.choices.length === 0)
+    throw brokenBy(attempt, 'sent an answer without choices');
+  for (const choice of answer.choices.filter(isRecord)) {
+    if (typeof choice.finish_reason === 'string') attempt.finishReason ??= choice.finish_reason;
+    if (isRecord(choice.message)) attempt.relay(readContent(choice.message.content));
+  }
+  attempt.usage = readUsage(answer.usage);
+  attempt.answeredModel = typeof answer.model === 'string' ? answer.model : null;
+  return body;
+}
+
+/** Events of one read, and the usage event once it came. */
+export interface StreamPart {
+  events: StreamEvent[];
+  usageEvent: string | null;
+}
+
+/**
+ * The answer as a stream: one part for each read of the upstream that brought something. Nothing is yielded before the
+ * first meaningful event, so that until then another provider can take over unseen. The next read happens when the next
+ * part is asked for: a client that does not read stops the provider.
+ * @throws RelayFailure also when the stream ends without a finish reason
+ */
+export async function* receiveStream(
+  exchange: Exchange,
+  attempt: Attempt,
+  watchdog: Watchdog,
+  limits: RelayLimits,
+): AsyncGenerator<StreamPart, void, undefined> {
+  await receiveHead(exchange, attempt);
+  const sse = new SseReader();
+  let held: StreamEvent[] = [];
+  let isHolding = true;
+  let seq = 0;
+  for (;;) {
+    if (!isHolding) watchdog.arm('STALL', limits.stallMs);
+    const bytes = await readUnlessFinished(exchange, attempt);
+    if (!isHolding) watchdog.disarm();
+    const events: StreamEvent[] = held;
+    let usageEvent: string | null = null;
+    let isDone = bytes === null;
+    let failure: RelayFailure | null = null;
+    for (const data of bytes ? sse.push(bytes) : sse.end()) {
+      if (data.trim() === '[DONE]') {
+        isDone = true;
+        break;
+      }
+      const chunk = readChunk(data);
+      // Broken events are passed over: whether the answer is whole shows at its end.
+      if (!chunk) continue;
+      if (chunk.error !== null) {
+        failure = new RelayFailure(readFailure(200, {}, data, attempt.place));
+        isDone = true;
+        break;
+      }
+      attempt.note(chunk);
+      if (chunk.isUsageOnly) {
+        usageEvent = data;
+        continue;
+      }
+      if (isHolding && isMeaningful(chunk)) {
+        isHolding = false;
+        watchdog.disarm();
+        attempt.timeToFirstTokenMs = Date.now() - attempt.intent.origin.startedAt;
+      }
+      events.push({ seq: seq++, data, text: chunk.text, reasoning: chunk.reasoning, toolCalls: chunk.toolCalls });
+    }
+    if (isHolding && events.length > MOST_HELD_EVENTS)
+      throw brokenBy(attempt, 'sent a thousand events without content');
+    held = isHolding ? events : [];
+    if (!isHolding && (events.length > 0 || usageEvent)) yield { events, usageEvent };
+    if (failure) throw failure;
+    if (isDone) break;
+  }
+  if (!attempt.isFinished) throw brokenBy(attempt, 'ended the stream without a finish reason');
+  exchange.drain();
+}
+
+/** What a thrown value means for the attempt. `cancelled` is what the completion was aborted with, if it was. */
+export function toFailure(thrown: unknown, attempt: Attempt, cancelled: SignalboxError | null): Failure {
+  if (cancelled) return { error: cancelled, tryNext: false, upstreamStatus: attempt.upstreamStatus };
+  if (thrown instanceof RelayFailure) return thrown.failure;
+  if (thrown instanceof DeadlineError) return { ...deadline(thrown, attempt), upstreamStatus: attempt.upstreamStatus };
+  return readBreak(thrown, attempt.place, attempt.upstreamStatus);
+}
+
+async function receiveHead(exchange: Exchange, attempt: Attempt): Promise<void> {
+  const { status, headers } = await exchange.head();
+  attempt.upstreamStatus = status;
+  if (status >= 200 && status < 300) return;
+  const body = await readAll(exchange, LARGEST_ERROR).catch(() => null);
+  throw new RelayFailure(readFailure(status, headers, body?.toString('utf8') ?? '', attempt.place));
+}
+
+/** Once the answer is whole, a connection that breaks in place of `[DONE]` takes nothing away from it. */
+async function readUnlessFinished(exchange: Exchange, attempt: Attempt): Promise<Buffer | null> {
+  try {
+    return await exchange.read();
+  } catch (error) {
+    if (attempt.isFinished && !(error instanceof DeadlineError)) return null;
+    throw error;
+  }
+}
+
+async function readAll(exchange: Exchange, limit: number): Promise<Buffer | null> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for (let chunk = await exchange.read(); chunk; chunk = await exchange.read()) {
+    length += chunk.length;
+    if (length > limit) return null;
+    chunks.push(chunk);
+  }
+  return chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
+}
+
+function brokenBy(attempt: Attempt, what: string): RelayFailure {
+  const { provider, attempt: attempts } = attempt.place;
+  const upstreamStatus = attempt.upstreamStatus;
+  const error = new UpstreamError(`${provider} ${what}.`, { provider, upstreamStatus, attempts });
+  return new RelayFailure({ error, tryNext: true, upstreamStatus });
+}
+
+function deadline({ timeout, limitMs }: DeadlineError, attempt: Attempt): Pick<Failure, 'error' | 'tryNext'> {
+  const { provider, attempt: number } = attempt.place;
+  const seconds = limitMs / 1000;
+  const message = {
+    CONNECT: `${provider} could not be reached within ${seconds} s.`,
+    FIRST_TOKEN: `${provider} sent no token within ${seconds} s.`,
+    STALL: `${provider} stopped in the middle of its answer for ${seconds} s.`,
+    TOTAL: `${provider} did not finish within ${seconds} s.`,
+  }[timeout];
+  return { error: new UpstreamTimeoutError(message, timeout, number), tryNext: true };
+}

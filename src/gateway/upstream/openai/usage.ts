@@ -1,0 +1,35 @@
+import type { Usage } from '../../ledger/prices.ts';
+import { isRecord } from '../body.ts';
+
+const MOST = 2_147_483_647;
+
+/**
+ * Usage in the shapes that OpenAI-dialect providers send, normalised: input includes cached tokens, output includes
+ * reasoning. Null when it says nothing usable.
+ */
+export function readUsage(value: unknown): Usage | null {
+  if (!isRecord(value)) return null;
+  const inputTokens = count(value.prompt_tokens) ?? count(value.input_tokens);
+  let outputTokens = count(value.completion_tokens) ?? count(value.output_tokens);
+  if (inputTokens === null && outputTokens === null) return null;
+  const inputDetails = isRecord(value.prompt_tokens_details) ? value.prompt_tokens_details : {};
+  const outputDetails = isRecord(value.completion_tokens_details) ? value.completion_tokens_details : {};
+  const reasoningTokens = count(outputDetails.reasoning_tokens) ?? count(value.reasoning_tokens);
+  const total = count(value.total_tokens);
+  // xAI counts reasoning beside the completion tokens; its total gives that away.
+  if (reasoningTokens && total !== null && total === (inputTokens ?? 0) + (outputTokens ?? 0) + reasoningTokens) {
+    outputTokens = (outputTokens ?? 0) + reasoningTokens;
+  }
+  return {
+    inputTokens: inputTokens ?? 0,
+    outputTokens: outputTokens ?? 0,
+    // DeepSeek's name is prompt_cache_hit_tokens.
+    cachedTokens: count(inputDetails.cached_tokens) ?? count(value.prompt_cache_hit_tokens),
+    cacheWriteTokens: count(inputDetails.cache_write_tokens),
+    reasoningTokens,
+  };
+}
+
+function count(value: unknown): number | null {
+  return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= MOST ? (value as number) : null;
+}
