@@ -1,0 +1,139 @@
+import { z } from 'zod';
+import { PROVIDER_KINDS, type ProviderKind } from '../../gateway/upstream/kinds.ts';
+import { isUuid } from '../../platform/ids.ts';
+import { usdPerMillionToPicoPerToken } from '../../platform/money.ts';
+
+const INT_MAX = 2_147_483_647;
+
+const name = text(100, 'a name of 1 to 100 characters');
+const slug = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be 1 to 63 lower-case letters, digits or dashes, not starting with a dash')
+  .refine((value) => !isUuid(value), 'must not look like an id');
+const baseUrl = z.string().max(500, 'must be at most 500 characters').transform(normalizeBaseUrl);
+const key = z
+  .string()
+  .regex(/^[\x21-\x7e]{1,4096}$/, 'must be 1 to 4,096 printable ASCII characters without white space');
+const priority = whole(0, 1_000_000);
+const timeoutMs = whole(1_000, 3_600_000);
+const tokens = whole(1, INT_MAX);
+/** USD per 1M tokens as decimal text → integer picodollars per token. */
+const price = z
+  .string()
+  .max(32)
+  .transform((value, context) => {
+    const perToken = usdPerMillionToPicoPerToken(value);
+    if (perToken !== null) return perToken;
+    context.addIssue('must be dollars per 1M tokens, such as "0.4", with at most 6 decimals');
+    return z.NEVER;
+  });
+
+const model = z
+  .object({
+    name: z.string().regex(/^[\x21-\x7e]{1,200}$/, 'must be 1 to 200 printable ASCII characters without white space'),
+    displayName: text(200, 'a name of 1 to 200 characters').nullish(),
+    inputPrice: price.nullish(),
+    outputPrice: price.nullish(),
+    cacheReadPrice: price.nullish(),
+    cacheWritePrice: price.nullish(),
+    contextTokens: tokens.nullish(),
+    maxOutputTokens: tokens.nullish(),
+    isEnabled: z.boolean().nullish(),
+  })
+  .superRefine((value, context) => {
+    const { inputPrice, outputPrice, cacheReadPrice, cacheWritePrice } = value;
+    if ((inputPrice ?? null) === null && (outputPrice ?? null) !== null)
+      context.addIssue({ code: 'custom', path: ['inputPrice'], message: 'must be given with outputPrice' });
+    if ((outputPrice ?? null) === null && (inputPrice ?? null) !== null)
+      context.addIssue({ code: 'custom', path: ['outputPrice'], message: 'must be given with inputPrice' });
+    if ((inputPrice ?? null) === null && ((cacheReadPrice ?? null) !== null || (cacheWritePrice ?? null) !== null))
+      context.addIssue({ code: 'custom', path: ['inputPrice'], message: 'must be given with a cache price' });
+  });
+
+const models = z
+  .array(model)
+  .max(500, 'must be at most 500 models in one call')
+  .superRefine((list, context) => {
+    const seen = new Set<string>();
+    for (const [index, { name }] of list.entries()) {
+      if (seen.has(name)) context.addIssue({ code: 'custom', path: [index, 'name'], message: 'is there twice' });
+      seen.add(name);
+    }
+  });
+
+const kind = z.enum(Object.keys(PROVIDER_KINDS) as [ProviderKind, ...ProviderKind[]]);
+
+export const createProviderInput = z.object({
+  name,
+  slug: slug.nullish(),
+  kind: kind.nullish(),
+  baseUrl: baseUrl.nullish(),
+  isEnabled: z.boolean().nullish(),
+  priority: priority.nullish(),
+  timeoutMs: timeoutMs.nullish(),
+  apiKey: key.nullish(),
+  models: models.nullish(),
+});
+
+/** A field that is absent or null stays as it is, except `baseUrl: null`: the kind's default. */
+export const updateProviderInput = z.object({
+  id: z.string(),
+  version: z.int(),
+  name: name.nullish(),
+  slug: slug.nullish(),
+  kind: kind.nullish(),
+  baseUrl: baseUrl.nullish(),
+  isEnabled: z.boolean().nullish(),
+  priority: priority.nullish(),
+  timeoutMs: timeoutMs.nullish(),
+  models: models.nullish(),
+});
+
+export const setProviderKeyInput = z.object({ provider: z.string(), key });
+
+export type CreateProviderInput = z.input<typeof createProviderInput>;
+export type UpdateProviderInput = z.input<typeof updateProviderInput>;
+export type SetProviderKeyInput = z.input<typeof setProviderKeyInput>;
+/** A model of an input after parsing: prices are integer picodollars per token. */
+export type ModelInput = z.output<typeof model>;
+
+/** `"My Provider 2"` → `"my-provider-2"`. */
+export function slugOf(name: string): string {
+  const slug = name
+    .normalize('NFKD')
+    .replace(/\p{M}/gu, '')
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '-')
+    .replace(/^-+/, '')
+    .slice(0, 63)
+    .replace(/-+$/, '');
+  return slug && !isUuid(slug) ? slug : 'provider';
+}
+
+/** Only what a base URL is made of: a key in its user part or query would be shown and logged. */
+function normalizeBaseUrl(value: string, context: z.RefinementCtx): string {
+  const url = URL.canParse(value) ? new URL(value) : null;
+  const problem = !url
+    ? 'must be an address such as https://api.example.com/v1'
+    : url.protocol !== 'https:' && url.protocol !== 'http:'
+      ? 'must begin with https:// or http://'
+      : url.username || url.password
+        ? 'must not contain credentials; give the key as the key'
+        : /[?#]/.test(value)
+          ? 'must not contain a query or a fragment'
+          : null;
+  if (url && !problem) return `${url.origin}${url.pathname.replace(/\/+$/, '')}`;
+  context.addIssue(problem ?? '');
+  return z.NEVER;
+}
+
+function text(limit: number, what: string) {
+  return z
+    .string()
+    .trim()
+    .refine((value) => value.length >= 1 && value.length <= limit && !/\p{Cc}/u.test(value), `must be ${what}`);
+}
+
+function whole(min: number, max: number) {
+  return z.int(`must be a whole number from ${min} to ${max}`).min(min).max(max);
+}

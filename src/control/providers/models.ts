@@ -1,0 +1,63 @@
+import { type PriceVersion, priceVersion } from '../../gateway/ledger/prices.ts';
+import { uuidv7 } from '../../platform/ids.ts';
+import type { Transaction } from '../schema/change-configuration.ts';
+import type { ModelInput } from './input.ts';
+
+/** Where the first model of a provider stands; those added later come after the ones that are there. */
+const FIRST_POSITION = 100;
+
+/**
+ * Adds the named models to a provider's catalog and updates those it has; others stay. Three statements, however many.
+ * A field that is absent stays as it is; prices are replaced together, and `null` for them means unknown.
+ */
+export async function writeModels(tx: Transaction, providerId: string, inputs: readonly ModelInput[]): Promise<void> {
+  if (inputs.length === 0) return;
+  const existing = await tx.model.findMany({ where: { providerId } });
+  const byName = new Map(existing.map((row) => [row.name, row]));
+  let position = existing.reduce((last, row) => Math.max(last, row.position), FIRST_POSITION - 1);
+  const prices = new Map<string, PriceVersion>();
+  const rows = inputs.map((input) => {
+    const old = byName.get(input.name);
+    const price = priceOf(input);
+    if (price) prices.set(price.id, price);
+    return {
+      id: old?.id ?? uuidv7(),
+      name: input.name,
+      display_name: input.displayName ?? old?.displayName ?? input.name,
+      price_version_id: price === undefined ? (old?.priceVersionId ?? null) : (price?.id ?? null),
+      context_tokens: input.contextTokens === undefined ? (old?.contextTokens ?? null) : input.contextTokens,
+      max_output_tokens: input.maxOutputTokens === undefined ? (old?.maxOutputTokens ?? null) : input.maxOutputTokens,
+      is_enabled: input.isEnabled ?? old?.isEnabled ?? true,
+      position: old?.position ?? ++position,
+    };
+  });
+  await tx.priceVersion.createMany({
+    data: [...prices.values()].map(({ id, components }) => ({ id, components: { ...components } })),
+    skipDuplicates: true,
+  });
+  await tx.$executeRaw`
+    INSERT INTO models (id, provider_id, name, display_name, price_version_id, context_tokens, max_output_tokens,
+                        is_enabled, position)
+    SELECT m.id, ${providerId}::uuid, m.name, m.display_name, m.price_version_id, m.context_tokens,
+           m.max_output_tokens, m.is_enabled, m.position
+      FROM jsonb_to_recordset(${JSON.stringify(rows)}::jsonb)
+           AS m(id uuid, name text, display_name text, price_version_id text, context_tokens int,
+                max_output_tokens int, is_enabled boolean, position int)
+        ON CONFLICT (provider_id, name) DO UPDATE
+       SET display_name = EXCLUDED.display_name, price_version_id = EXCLUDED.price_version_id,
+           context_tokens = EXCLUDED.context_tokens, max_output_tokens = EXCLUDED.max_output_tokens,
+           is_enabled = EXCLUDED.is_enabled`;
+}
+
+/** Undefined: the input does not say. Null: the price is unknown. */
+function priceOf(input: ModelInput): PriceVersion | null | undefined {
+  const { inputPrice, outputPrice, cacheReadPrice, cacheWritePrice } = input;
+  if (inputPrice === undefined && outputPrice === undefined) return undefined;
+  if (inputPrice == null || outputPrice == null) return null;
+  return priceVersion({
+    input: inputPrice,
+    output: outputPrice,
+    ...(cacheReadPrice == null ? {} : { cacheRead: cacheReadPrice }),
+    ...(cacheWritePrice == null ? {} : { cacheWrite: cacheWritePrice }),
+  });
+}
