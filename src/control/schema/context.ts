@@ -28,8 +28,16 @@ export interface Services {
 /** What a resolver gets. One lives as long as its operation; a subscription's as long as the subscription. */
 export interface Context {
   services: Services;
+  /** In a subscription: as of the event that is being resolved. */
   caller: Caller;
+  /**
+   * Looks the caller up again, from memory for whoever is known.
+   * @throws AuthenticationError when the credential has expired or was revoked meanwhile.
+   */
+  renewCaller: () => Caller | Promise<Caller>;
   /** Of the client. */
   address: string;
   requestId: string;
+  /** Aborts when the client leaves: the connection is cut, or the operation is unsubscribed. */
+  signal: AbortSignal;
 }

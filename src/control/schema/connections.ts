@@ -1,0 +1,102 @@
+import type { ObjectRef } from '@pothos/core';
+import { ValidationError } from '../../platform/errors.ts';
+import { isUuid } from '../../platform/ids.ts';
+import { builder, type Types } from './builder.ts';
+
+const DEFAULT_PAGE = 50;
+const LARGEST_PAGE = 100;
+
+/** One page of a list and how to count the whole of it. */
+export interface Page<T> {
+  edges: { cursor: string; node: T }[];
+  pageInfo: { hasNextPage: boolean; hasPreviousPage: boolean; startCursor: string | null; endCursor: string | null };
+  count: () => Promise<number>;
+}
+
+/** Where a list comes from: two statements at most, whatever the size of a page. */
+export interface PageSource<T> {
+  /** The next `limit` rows behind the row with the id `after` (null: from the start), which need not exist any more. */
+  rows: (after: string | null, limit: number) => Promise<T[]>;
+  /** How many there are in all; called only when the client asks. */
+  count: () => Promise<number>;
+}
+
+export interface PageArgs {
+  first?: number | null | undefined;
+  after?: string | null | undefined;
+}
+
+/** The arguments of every connection. Spread them into a field's `args`. */
+export const pageArgs = () =>
+  builder.args((t) => ({
+    first: t.int({ description: `How many to return, 1 to ${LARGEST_PAGE}. Default ${DEFAULT_PAGE}.` }),
+    after: t.string({ description: 'Continue behind this cursor: `pageInfo.endCursor` of the page before.' }),
+  }));
+
+/** The `complexity` of every connection field: what is below it counts once for each thing on the page. */
+export const pageComplexity = ({ first }: PageArgs) => ({
+  field: 1,
+  multiplier: Math.min(Math.max(first ?? DEFAULT_PAGE, 1), LARGEST_PAGE),
+});
+
+/**
+ * Declares `<name>Connection` and `<name>Edge`; call it once for a type.
+ * @param things what the list holds, in the plural, for the descriptions
+ */
+export function connectionOf<T>(
+  node: ObjectRef<PothosSchemaTypes.ExtendDefaultTypes<Types>, T>,
+  name: string,
+  things: string,
+) {
+  return builder.connectionObject(
+    {
+      type: node,
+      name: `${name}Connection`,
+      description: `A page of ${things}.`,
+      fields: (t) => ({
+        totalCount: t.int({
+          description: 'How many there are in all, on every page. Counted only when asked for.',
+          complexity: 10,
+          resolve: (page) => (page as unknown as Page<T>).count(),
+        }),
+      }),
+    },
+    { name: `${name}Edge`, description: `One of the ${things} with its cursor.` },
+  );
+}
+
+/**
+ * Reads one page; the cursor is the id of the last row on it.
+ * @throws ValidationError when `first` is out of its range or `after` is no cursor.
+ */
+export async function readPage<T extends { id: string }>(args: PageArgs, source: PageSource<T>): Promise<Page<T>> {
+  const first = args.first ?? DEFAULT_PAGE;
+  if (first < 1 || first > LARGEST_PAGE) {
+    throw new ValidationError([{ path: 'first', message: `must be from 1 to ${LARGEST_PAGE}` }]);
+  }
+  const after = args.after ? decodeCursor(args.after) : null;
+  const rows = await source.rows(after, first + 1);
+  const edges = rows.slice(0, first).map((node) => ({ cursor: encodeCursor(node.id), node }));
+  return {
+    edges,
+    pageInfo: {
+      hasNextPage: rows.length > first,
+      hasPreviousPage: after !== null,
+      startCursor: edges.at(0)?.cursor ?? null,
+      endCursor: edges.at(-1)?.cursor ?? null,
+    },
+    count: source.count,
+  };
+}
+
+export function encodeCursor(id: string): string {
+  return Buffer.from(`id:${id}`).toString('base64url');
+}
+
+function decodeCursor(cursor: string): string {
+  const [kind, id = ''] = Buffer.from(cursor.slice(0, 100), 'base64url').toString().split(':');
+  if (kind === 'id' && isUuid(id)) return id;
+  throw new ValidationError([
+    { path: 'after', message: 'is not a cursor of this list; pass pageInfo.endCursor of the page before' },
+  ]);
+}

@@ -1,0 +1,181 @@
+import {
+  AuthenticationError,
+  CancelledError,
+  ConflictError,
+  ContentFilterError,
+  ContextLengthError,
+  ERROR_CODES,
+  type ErrorCode,
+  ForbiddenError,
+  ModelNotFoundError,
+  NotFoundError,
+  OverloadedError,
+  PayloadTooLargeError,
+  ProviderNotFoundError,
+  RateLimitedError,
+  RouteNotFoundError,
+  type SignalboxError,
+  UpstreamError,
+  UpstreamTimeoutError,
+  ValidationError,
+  type ValidationIssue,
+} from '../../platform/errors.ts';
+import { builder } from './builder.ts';
+
+const MEANINGS: Record<ErrorCode, string> = {
+  VALIDATION: 'The input or the document is wrong.',
+  CONTEXT_LENGTH_EXCEEDED: 'The prompt does not fit into the model’s context.',
+  CONTENT_FILTERED: 'The provider refused the content.',
+  UNAUTHENTICATED: 'Nobody is signed in, or the credential is not valid.',
+  FORBIDDEN: 'The caller may not do this.',
+  PROVIDER_NOT_FOUND: 'There is no such provider.',
+  MODEL_NOT_FOUND: 'There is no such model.',
+  ROUTE_NOT_FOUND: 'There is no such route.',
+  NOT_FOUND: 'There is no such thing.',
+  CONFLICT: 'A name is taken, or the change was based on an old version.',
+  PAYLOAD_TOO_LARGE: 'The request or an answer is larger than the limit.',
+  RATE_LIMITED: 'Too many requests.',
+  CANCELLED: 'The client cancelled.',
+  INTERNAL: 'A fault of the server; the request id finds it in the log.',
+  UPSTREAM: 'The provider failed.',
+  OVERLOADED: 'The server cannot take this now.',
+  UPSTREAM_TIMEOUT: 'The provider took too long.',
+};
+
+export const ErrorCodeEnum = builder.enumType('ErrorCode', {
+  description: 'What kind of failure it is. Codes are stable; sentences may change.',
+  values: Object.fromEntries(
+    (Object.keys(ERROR_CODES) as ErrorCode[]).map((code) => [code, { value: code, description: MEANINGS[code] }]),
+  ) as Record<ErrorCode, { value: ErrorCode; description: string }>,
+});
+
+export const ErrorInterface = builder.interfaceRef<SignalboxError>('Error').implement({
+  description: 'An expected failure.',
+  fields: (t) => ({
+    code: t.expose('code', { type: ErrorCodeEnum, description: 'What kind of failure it is.' }),
+    message: t.exposeString('message', { description: 'A sentence for the person who caused it.' }),
+    requestId: t.id({
+      description: 'Names the request in logs and support questions; also in the header `x-request-id`.',
+      resolve: (_error, _args, { requestId }) => requestId,
+    }),
+  }),
+});
+
+const Issue = builder.objectRef<ValidationIssue>('ValidationIssue').implement({
+  description: 'What is wrong with one field of an input.',
+  fields: (t) => ({
+    path: t.exposeString('path', { description: 'The field, dotted, below `input`: `targets.0.weight`.' }),
+    message: t.exposeString('message', { description: 'What is wrong with it.' }),
+  }),
+});
+
+const interfaces = [ErrorInterface];
+
+builder.objectType(ValidationError, {
+  name: 'ValidationError',
+  description: 'The input is wrong.',
+  interfaces,
+  fields: (t) => ({
+    issues: t.field({
+      type: [Issue],
+      description: 'Everything that is wrong with it.',
+      resolve: ({ issues }) => [...issues],
+    }),
+  }),
+});
+
+builder.objectType(ProviderNotFoundError, {
+  name: 'ProviderNotFoundError',
+  description: 'There is no such provider.',
+  interfaces,
+  fields: (t) => ({
+    availableProviders: t.stringList({
+      description: 'Slugs of the providers there are.',
+      resolve: ({ availableProviders }) => [...availableProviders],
+    }),
+  }),
+});
+
+builder.objectType(ModelNotFoundError, {
+  name: 'ModelNotFoundError',
+  description: 'There is no such model.',
+  interfaces,
+  fields: (t) => ({
+    nearest: t.stringList({
+      description: 'Names that look like the one asked for, nearest first.',
+      resolve: ({ nearest }) => [...nearest],
+    }),
+  }),
+});
+
+builder.objectType(PayloadTooLargeError, {
+  name: 'PayloadTooLargeError',
+  description: 'The request or an answer is larger than the limit.',
+  interfaces,
+  fields: (t) => ({ limitBytes: t.exposeInt('limitBytes', { description: 'The limit in bytes.' }) }),
+});
+
+builder.objectType(RateLimitedError, {
+  name: 'RateLimitedError',
+  description: 'Too many requests.',
+  interfaces,
+  fields: (t) => ({
+    retryAfterSeconds: t.exposeInt('retryAfterSeconds', { description: 'Seconds until it may be tried again.' }),
+  }),
+});
+
+builder.objectType(OverloadedError, {
+  name: 'OverloadedError',
+  description: 'The server cannot take this now: it is stopping or full, or its database is away.',
+  interfaces,
+  fields: (t) => ({
+    retryAfterSeconds: t.exposeInt('retryAfterSeconds', { description: 'Seconds after which to try again.' }),
+  }),
+});
+
+builder.objectType(UpstreamError, {
+  name: 'UpstreamError',
+  description: 'The provider failed, and so did what else could be tried.',
+  interfaces,
+  fields: (t) => ({
+    provider: t.exposeString('provider', { description: 'Slug of the provider that failed last.' }),
+    upstreamStatus: t.exposeInt('upstreamStatus', {
+      nullable: true,
+      description: 'HTTP status of its answer; null when there was none.',
+    }),
+    attempts: t.exposeInt('attempts', { description: 'Upstream calls that were made.' }),
+  }),
+});
+
+const UpstreamTimeout = builder.enumType('UpstreamTimeout', {
+  description: 'A limit of time on upstream calls.',
+  values: {
+    CONNECT: { description: 'Until the connection stands.' },
+    FIRST_TOKEN: { description: 'Until the first token of a stream.' },
+    STALL: { description: 'Between two events of a stream.' },
+    TOTAL: { description: 'For the whole call.' },
+  } as const,
+});
+
+builder.objectType(UpstreamTimeoutError, {
+  name: 'UpstreamTimeoutError',
+  description: 'The provider took too long.',
+  interfaces,
+  fields: (t) => ({
+    timeout: t.expose('timeout', { type: UpstreamTimeout, description: 'Which limit passed.' }),
+    attempts: t.exposeInt('attempts', { description: 'Upstream calls that were made.' }),
+  }),
+});
+
+for (const [type, name, description] of [
+  [AuthenticationError, 'AuthenticationError', 'The credential is missing or not valid.'],
+  [ForbiddenError, 'ForbiddenError', 'The caller may not do this.'],
+  [RouteNotFoundError, 'RouteNotFoundError', 'There is no such route.'],
+  [NotFoundError, 'NotFoundError', 'There is no such thing.'],
+  [ConflictError, 'ConflictError', 'A name is taken, or the change was based on an old version.'],
+  [ContextLengthError, 'ContextLengthError', 'The prompt does not fit into the model’s context.'],
+  [ContentFilterError, 'ContentFilterError', 'The provider refused the content.'],
+  [CancelledError, 'CancelledError', 'The client cancelled.'],
+] as const) {
+  builder.objectType(type, { name, description, interfaces });
+}

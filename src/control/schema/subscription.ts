@@ -1,0 +1,130 @@
+import SchemaBuilder, {
+  BasePlugin,
+  type PothosOutputFieldConfig,
+  PothosSchemaError,
+  type SchemaTypes,
+} from '@pothos/core';
+import { RequestCache } from '@pothos/plugin-scope-auth';
+import type { GraphQLFieldResolver } from 'graphql';
+import { denial } from './access.ts';
+import type { Context } from './context.ts';
+
+declare global {
+  export namespace PothosSchemaTypes {
+    interface Plugins<Types extends SchemaTypes> {
+      subscription: SubscriptionPlugin<Types>;
+    }
+  }
+}
+
+/**
+ * Wraps the source of every subscription, so that a resolver may return a plain async generator:
+ * - `context.signal` aborts as soon as the client unsubscribes or leaves, also while the source waits for its next
+ *   event; a bare generator would notice only at that event, or never;
+ * - permission is checked again for every event.
+ */
+class SubscriptionPlugin<Types extends SchemaTypes> extends BasePlugin<Types> {
+  override wrapSubscribe(
+    subscribe: GraphQLFieldResolver<unknown, Types['Context'], object> | undefined,
+    fieldConfig: PothosOutputFieldConfig<Types>,
+  ): GraphQLFieldResolver<unknown, Types['Context'], object> | undefined {
+    if (!subscribe || fieldConfig.kind !== 'Subscription') return subscribe;
+    if (fieldConfig.pothosOptions.errors) {
+      throw new PothosSchemaError(`Subscription.${fieldConfig.name}: failures are events, not a result union.`);
+    }
+    const { authScopes } = fieldConfig.pothosOptions;
+    if (typeof authScopes !== 'object') return subscribe;
+    return async (source, args, operation, info) => {
+      const controller = new AbortController();
+      const context = operation as Context;
+      const stop = linkSignals(context.signal, controller);
+      context.signal = controller.signal;
+      const permit = async () => {
+        context.caller = await context.renewCaller();
+        RequestCache.clearForContext(operation);
+        this.builder.runAuthScopes(operation, authScopes, () => denial(context.caller));
+      };
+      try {
+        const events = (await subscribe(source, args, operation, info)) as AsyncIterable<unknown>;
+        return liveSource(events, controller, permit, stop);
+      } catch (error) {
+        stop();
+        throw error;
+      }
+    };
+  }
+}
+
+export const subscriptionPlugin = 'subscription' as const;
+SchemaBuilder.registerPlugin(subscriptionPlugin, SubscriptionPlugin);
+
+/** Aborts `inner` with `outer`. Returns what undoes it, so that nothing is left on a signal that lives longer. */
+function linkSignals(outer: AbortSignal, inner: AbortController): () => void {
+  const abort = () => inner.abort();
+  if (outer.aborted) abort();
+  else outer.addEventListener('abort', abort, { once: true });
+  return () => outer.removeEventListener('abort', abort);
+}
+
+/**
+ * An iterator over `events` that ends at once when the controller aborts, and whose `return()` aborts it at once,
+ * even while `next()` is pending.
+ * @param permit called before each event is passed on; throws to end the subscription
+ * @param ended called once, when it is over for whatever reason
+ */
+export function liveSource<T>(
+  events: AsyncIterable<T>,
+  controller: AbortController,
+  permit: () => Promise<void>,
+  ended: () => void,
+): AsyncIterableIterator<T> {
+  const iterator = events[Symbol.asyncIterator]();
+  const done = { value: undefined, done: true } as const;
+  let isOver = false;
+  let leave: (result: IteratorReturnResult<undefined>) => void = () => undefined;
+  const left = new Promise<IteratorReturnResult<undefined>>((resolve) => {
+    leave = resolve;
+  });
+
+  function finish(): void {
+    if (isOver) return;
+    isOver = true;
+    ended();
+    controller.abort();
+    leave(done);
+    // Runs the source's own clean-up. A generator that is waiting gets to it once its wait ends, which the signal does.
+    Promise.resolve(iterator.return?.()).catch(() => undefined);
+  }
+  controller.signal.addEventListener('abort', finish, { once: true });
+  if (controller.signal.aborted) finish();
+
+  async function advance(): Promise<IteratorResult<T>> {
+    try {
+      const result = await iterator.next();
+      if (isOver) return done;
+      if (result.done) finish();
+      else await permit();
+      return isOver ? done : result;
+    } catch (error) {
+      // What a source throws because it was told to stop is no news to anybody.
+      if (isOver) return done;
+      finish();
+      throw error;
+    }
+  }
+
+  return {
+    next: () => (isOver ? Promise.resolve(done) : Promise.race([advance(), left])),
+    return: async () => {
+      finish();
+      return done;
+    },
+    throw: async (error) => {
+      finish();
+      throw error;
+    },
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+  };
+}
