@@ -29,7 +29,6 @@ export interface AnswerHead {
   route: string | null;
   /** Upstream calls made so far. */
   attempts: number;
-  isStreamed: boolean;
   startedAt: number;
 }
 
@@ -73,10 +72,16 @@ export interface CompletionReport extends Omit<CompletionOutcome, 'providerId' |
 }
 
 /**
- * What a completion yields, in this order: `started` once, then `events` (streamed) or one `body` (not streamed),
+ * What a completion yields, in this order: `admitted`, `started` once, then `events` (streamed) or one `body` (not streamed),
  * then `finished`; or `failed` at any point, as the last. `finished` and `failed` come after the settlement is durable.
  */
 export type CompletionEvent =
+  | {
+      type: 'admitted';
+      requestId: string;
+      isStreamed: boolean /** The client asked for the usage of its stream. */;
+      wantsUsage: boolean;
+    }
   | { type: 'started'; head: AnswerHead }
   | { type: 'events'; events: readonly StreamEvent[] }
   | { type: 'body'; body: Buffer }

@@ -86,6 +86,8 @@ export class Gateway {
     if (request.signal.aborted) leave();
     this.#running.add(run);
     try {
+      const { isStreamed, wantsUsage } = run.admitted;
+      yield { type: 'admitted', requestId, isStreamed, wantsUsage };
       yield* this.#tryTargets(run);
     } catch (error) {
       yield { type: 'failed', error: this.#expected(error), report: null, requestId };
@@ -219,7 +221,6 @@ export class Gateway {
       model: attempt.intent.model,
       route: run.origin.routeSlug,
       attempts: attempt.intent.number,
-      isStreamed: run.admitted.isStreamed,
       startedAt: run.origin.startedAt,
     };
     return { type: 'started', head };

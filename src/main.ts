@@ -1,0 +1,209 @@
+import { banner } from './banner.ts';
+import type { Services } from './control/schema/context.ts';
+import type { SeedResult } from './control/seed.ts';
+import { seed } from './control/seed.ts';
+import { AccountCache } from './gateway/admission/accounts.ts';
+import { RateLimiter } from './gateway/admission/rate-limit.ts';
+import { Tokens } from './gateway/admission/tokens.ts';
+import { Gateway } from './gateway/gateway.ts';
+import { openLedger } from './gateway/ledger/ledger.ts';
+import { SnapshotKeeper } from './gateway/snapshot/keeper.ts';
+import { startSandbox } from './gateway/upstream/sandbox/sandbox.ts';
+import { SecretBox } from './platform/crypto.ts';
+import { type DataDir, openDataDir } from './platform/data-dir.ts';
+import { createPool, type DatabaseConnection, parseDatabaseUrl } from './platform/database/connection.ts';
+import { startEmbeddedPostgres } from './platform/database/embedded.ts';
+import { migrate } from './platform/database/migrate.ts';
+import { listen } from './platform/database/notifications.ts';
+import { ensurePartitions } from './platform/database/partitions.ts';
+import { createPrisma } from './platform/database/prisma.ts';
+import { createLog, type Log } from './platform/log.ts';
+import { readSettings, type Settings, SettingsError } from './platform/settings.ts';
+import { openServer } from './server/server.ts';
+
+/** Partitions of the ledger are made two months ahead; looking every six hours is plenty. */
+const PARTITIONS_EVERY_MS = 6 * 3_600_000;
+/** How long the last rows may take to reach Postgres at the end; what does not is in the journal. */
+const DRAIN_MS = 1_500;
+
+/** A server that runs. */
+export interface Running {
+  /** http://127.0.0.1:4000 */
+  url: string;
+  services: Services;
+  /** What the first start made, to be shown once. */
+  seeded: SeedResult;
+  /**
+   * Stops accepting, ends streams with a final event, settles and drains the ledger, closes the pools, stops Postgres.
+   */
+  close(): Promise<void>;
+}
+
+/**
+ * Starts everything in the order in which it depends on each other: lock, Postgres, migrations, ledger (which recovers
+ * what a killed server left behind), configuration, gateway, doors. What was started is closed again when a later step
+ * fails.
+ * @throws SettingsError, or another error whose message says what stood in the way
+ */
+export async function start(settings: Settings, log: Log = createLog(settings)): Promise<Running> {
+  const closers: (() => unknown)[] = [];
+  const close = async () => {
+    for (const closer of closers.splice(0).reverse()) {
+      try {
+        await closer();
+      } catch (error) {
+        log.error({ err: error }, 'a part did not close cleanly');
+      }
+    }
+  };
+  try {
+    const dataDir = await openDataDir(settings.dataDir, { isShared: settings.databaseUrl !== null });
+    closers.push(() => dataDir.close());
+    const connection = await openDatabase(settings, log, closers);
+    const { jwtSecret, encryptionKeys } = await secretsOf(settings, dataDir);
+    const secretBox = new SecretBox(encryptionKeys);
+
+    const rawMax = Math.max(2, Math.floor(settings.databasePoolMax / 4));
+    const pool = createPool(connection, { max: rawMax, applicationName: 'signalbox', log });
+    closers.push(() => pool.end());
+    const prisma = createPrisma(connection, Math.max(2, settings.databasePoolMax - rawMax));
+    closers.push(() => prisma.$disconnect());
+    await ensurePartitions(pool, new Date(), log);
+    const partitions = setInterval(() => {
+      ensurePartitions(pool, new Date(), log).catch((error) => log.warn({ err: error }, 'no partitions were made'));
+    }, PARTITIONS_EVERY_MS);
+    closers.push(() => clearInterval(partitions));
+    const seeded = await seed({ prisma, secretBox, settings, log });
+
+    const { directory, serverId, release } = await dataDir.claimJournal();
+    closers.push(release);
+    const clusterId = await readClusterId(prisma);
+    const ledger = await openLedger({ directory, serverId, clusterId, connection, fsync: settings.journalFsync, log });
+    closers.push(() => ledger.close({ timeoutMs: DRAIN_MS }));
+
+    const sandbox = await startSandbox({ port: settings.sandboxPort });
+    closers.push(() => sandbox.close());
+    const snapshots = await SnapshotKeeper.open({ pool, secretBox, sandboxUrl: sandbox.url, log });
+    closers.push(() => snapshots.close());
+    const accounts = await AccountCache.open(pool, log);
+    closers.push(() => accounts.close());
+    closers.push(await followChanges(connection, snapshots, accounts, log));
+
+    const gateway = new Gateway({ snapshots, ledger, settings, log });
+    closers.push(() => gateway.close());
+    const services: Services = {
+      settings,
+      log,
+      prisma,
+      pool,
+      secretBox,
+      tokens: new Tokens(jwtSecret, settings.jwtExpiresInSeconds),
+      accounts,
+      rateLimiter: new RateLimiter(settings),
+      snapshots,
+      gateway,
+      ledger,
+    };
+    const server = await openServer(services);
+    // Streams get their final event from the gateway while the sockets are still open.
+    closers.push(async () => {
+      const isClosed = server.close();
+      await gateway.close();
+      await isClosed;
+    });
+    return { url: server.url, services, seeded, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/**
+ * The process: reads the settings, starts, prints where to go, and stops on SIGINT and SIGTERM with exit code 0.
+ * What stands in the way of a start is told in one sentence, with exit code 1.
+ */
+export async function main(): Promise<void> {
+  let running: Running;
+  try {
+    const settings = readSettings(process.env);
+    const log = createLog(settings);
+    process.on('uncaughtException', (error) => log.fatal({ err: error }, 'uncaught exception'));
+    process.on('unhandledRejection', (error) => log.error({ err: error }, 'unhandled rejection'));
+    const starting = start(settings, log);
+    stopOnSignals(starting, log);
+    running = await starting;
+  } catch (error) {
+    process.stderr.write(`\nSignalbox did not start: ${explain(error)}\n`);
+    process.exit(1);
+  }
+  process.stdout.write(banner(running.url, running.seeded));
+}
+
+function stopOnSignals(starting: Promise<Running>, log: Log): void {
+  let isStopping = false;
+  const stop = async (signal: string) => {
+    if (isStopping) return;
+    isStopping = true;
+    log.info({ signal }, 'stopping');
+    const running = await starting.catch(() => null);
+    await running?.close();
+    process.exit(0);
+  };
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => void stop(signal));
+}
+
+function explain(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const { code, message } = error as NodeJS.ErrnoException & { port?: number };
+  if (code === 'EADDRINUSE')
+    return `${message.replace(/^listen /, '')}. Another program has this port; choose one with PORT.`;
+  if (code === 'EACCES') return `${message}. Choose another port with PORT or another folder with DATA_DIR.`;
+  return error instanceof SettingsError || error.name === 'StartError' ? message : (error.stack ?? message);
+}
+
+async function openDatabase(settings: Settings, log: Log, closers: (() => unknown)[]): Promise<DatabaseConnection> {
+  let connection: DatabaseConnection;
+  if (settings.databaseUrl) {
+    connection = parseDatabaseUrl(settings.databaseUrl);
+  } else {
+    const postgres = await startEmbeddedPostgres({ dataDir: settings.dataDir, log });
+    closers.push(() => postgres.stop());
+    connection = postgres.connection;
+  }
+  await migrate(connection, log);
+  return connection;
+}
+
+/** From the settings where they are given; otherwise made once and kept in DATA_DIR. */
+async function secretsOf(settings: Settings, dataDir: DataDir) {
+  const { jwtSecret, encryptionKeys } = settings;
+  if (jwtSecret && encryptionKeys) return { jwtSecret, encryptionKeys };
+  const made = await dataDir.secrets();
+  return { jwtSecret: jwtSecret ?? made.jwtSecret, encryptionKeys: encryptionKeys ?? made.encryptionKeys };
+}
+
+async function readClusterId(prisma: Services['prisma']): Promise<string> {
+  const { clusterId } = await prisma.configuration.findUniqueOrThrow({ where: { id: 1 } });
+  return clusterId;
+}
+
+/** Takes in what other servers change within milliseconds; after a lost connection, everything since. */
+async function followChanges(
+  connection: DatabaseConnection,
+  snapshots: SnapshotKeeper,
+  accounts: AccountCache,
+  log: Log,
+): Promise<() => Promise<void>> {
+  const warn = (error: unknown) => log.warn({ err: error }, 'a change could not be read; the next poll will');
+  const refresh = () => Promise.all([snapshots.refresh(), accounts.refresh()]).catch(warn);
+  const listener = await listen(
+    connection,
+    ['signalbox_configuration', 'signalbox_accounts'],
+    (channel) => {
+      const reading = channel === 'signalbox_accounts' ? accounts.refresh() : snapshots.refresh();
+      reading.catch(warn);
+    },
+    () => void refresh(),
+  );
+  return () => listener.close();
+}

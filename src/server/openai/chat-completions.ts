@@ -1,0 +1,200 @@
+import { once } from 'node:events';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Services } from '../../control/schema/context.ts';
+import type { Caller } from '../../gateway/admission/caller.ts';
+import type { CompletionEvent, CompletionReport } from '../../gateway/completion.ts';
+import type { SignalboxError } from '../../platform/errors.ts';
+import { toUsd } from '../../platform/money.ts';
+import { retryHeaders, toOpenAIError } from './errors.ts';
+import { headHeaders, reportHeaders } from './headers.ts';
+
+/** While a client has its headers but no event yet, a comment this often keeps proxies from giving up. */
+const PING_MS = 10_000;
+
+/** What the door knows of a call when it hands it over. */
+export interface ChatCall {
+  caller: Caller;
+  body: Buffer;
+  /** Headers that every answer to it carries: rate limits, CORS. */
+  headers: Record<string, string | string[] | number | undefined>;
+}
+
+/** `POST /v1/chat/completions`, streamed or not: writes what the gateway yields in the words of the OpenAI API. */
+export async function answerChatCompletion(
+  request: IncomingMessage,
+  response: ServerResponse,
+  call: ChatCall,
+  services: Services,
+): Promise<void> {
+  const sandbox = request.headers['x-sandbox'];
+  const client = new AbortController();
+  response.once('close', () => client.abort());
+  const events = services.gateway.complete({
+    caller: call.caller,
+    door: 'OPENAI',
+    body: call.body,
+    signal: client.signal,
+    tags: parseTags(request.headers['x-signalbox-tags']),
+    sandbox: typeof sandbox === 'string' ? sandbox : null,
+  });
+  const writer = new AnswerWriter(response, call.headers, services.settings.headerHoldMs);
+  try {
+    for await (const event of events) {
+      await writer.write(event);
+      if (response.destroyed) break;
+    }
+  } finally {
+    writer.stop();
+  }
+}
+
+/** `x-signalbox-tags: team=search, env=production`; the gateway checks their number and length. */
+function parseTags(header: string | string[] | undefined): Record<string, string> {
+  const text = Array.isArray(header) ? header.join(',') : (header ?? '');
+  const pairs = text.split(',').flatMap((pair) => {
+    const [name = '', ...value] = pair.split('=');
+    return name.trim() === '' ? [] : [[name.trim(), value.join('=').trim()] as const];
+  });
+  return Object.fromEntries(pairs);
+}
+
+/** Turns the events of one completion into one HTTP answer. */
+class AnswerWriter {
+  readonly #response: ServerResponse;
+  readonly #headers: ChatCall['headers'];
+  readonly #headerHoldMs: number;
+  #hold: NodeJS.Timeout | null = null;
+  #ping: NodeJS.Timeout | null = null;
+  #body: Buffer | null = null;
+  #isStreamed = false;
+  #wantsUsage = false;
+
+  constructor(response: ServerResponse, headers: ChatCall['headers'], headerHoldMs: number) {
+    this.#response = response;
+    this.#headers = headers;
+    this.#headerHoldMs = headerHoldMs;
+  }
+
+  async write(event: CompletionEvent): Promise<void> {
+    switch (event.type) {
+      case 'admitted':
+        this.#wantsUsage = event.wantsUsage;
+        this.#isStreamed = event.isStreamed;
+        if (event.isStreamed) this.#hold = setTimeout(() => this.#openEarly(), this.#headerHoldMs);
+        return;
+      case 'started':
+        if (this.#isStreamed) this.#openStream(headHeaders(event.head));
+        return;
+      case 'events':
+        return this.#send(event.events.map(({ data }) => `data: ${data}\n\n`).join(''));
+      case 'body':
+        this.#body = event.body;
+        return;
+      case 'finished':
+        return this.#finish(event.report, event.usageEvent);
+      case 'failed':
+        return this.#fail(event.error, event.report, event.requestId);
+    }
+  }
+
+  stop(): void {
+    this.#stopTimers();
+    if (!this.#response.writableEnded) this.#response.destroy();
+  }
+
+  /** The hold is over and no provider has said anything yet: failover stays possible until one does. */
+  #openEarly(): void {
+    this.#openStream({});
+    this.#response.write(': waiting for the provider\n\n');
+    this.#ping = setInterval(() => this.#response.write(': waiting for the provider\n\n'), PING_MS);
+  }
+
+  #openStream(headers: Record<string, string>): void {
+    this.#stopTimers();
+    if (this.#response.headersSent) return;
+    this.#response.writeHead(200, {
+      ...this.#headers,
+      ...headers,
+      'content-type': 'text/event-stream; charset=utf-8',
+      'cache-control': 'no-cache, no-transform',
+      'x-accel-buffering': 'no',
+    });
+  }
+
+  #stopTimers(): void {
+    if (this.#hold) clearTimeout(this.#hold);
+    if (this.#ping) clearInterval(this.#ping);
+    this.#hold = null;
+    this.#ping = null;
+  }
+
+  /** Waits while the client is slower than the provider; gives up when the client goes. */
+  async #send(text: string): Promise<void> {
+    if (this.#response.destroyed || this.#response.write(text)) return;
+    const gone = new AbortController();
+    const onClose = () => gone.abort();
+    this.#response.once('close', onClose);
+    await once(this.#response, 'drain', { signal: gone.signal }).catch(() => undefined);
+    this.#response.off('close', onClose);
+  }
+
+  #finish(report: CompletionReport, usageEvent: string | null): void {
+    if (!this.#isStreamed) {
+      const body = this.#body ?? Buffer.alloc(0);
+      this.#response.writeHead(200, {
+        ...this.#headers,
+        ...reportHeaders(report),
+        'content-type': 'application/json',
+        'content-length': body.length,
+      });
+      this.#response.end(body);
+      return;
+    }
+    const usage = this.#wantsUsage ? `data: ${usageChunk(report, usageEvent)}\n\n` : '';
+    this.#response.end(`${usage}data: [DONE]\n\n`);
+  }
+
+  #fail(error: SignalboxError, report: CompletionReport | null, requestId: string): void {
+    if (this.#response.destroyed) return;
+    const body = JSON.stringify(toOpenAIError(error, requestId));
+    // Headers are out: an error event, and no [DONE], so that no client takes the answer for complete.
+    if (this.#response.headersSent) {
+      this.#response.end(`data: ${body}\n\n`);
+      return;
+    }
+    this.#response.writeHead(error.status, {
+      ...this.#headers,
+      ...(report ? reportHeaders(report) : { 'x-signalbox-request-id': requestId }),
+      ...retryHeaders(error),
+      'content-type': 'application/json',
+      'content-length': Buffer.byteLength(body),
+    });
+    this.#response.end(body);
+  }
+}
+
+/** The provider's usage event with the cost added; made here where the provider sent none. */
+function usageChunk(report: CompletionReport, usageEvent: string | null): string {
+  const { usage } = report;
+  const facts = JSON.stringify({
+    request_id: report.requestId,
+    provider: report.provider,
+    cost: report.cost === null ? null : toUsd(report.cost),
+    is_estimated: report.isEstimated,
+  });
+  const event =
+    usageEvent ??
+    JSON.stringify({
+      id: `chatcmpl-${report.requestId}`,
+      object: 'chat.completion.chunk',
+      created: Math.floor(report.startedAt / 1000),
+      model: report.model,
+      choices: [],
+      usage: {
+        prompt_tokens: usage.inputTokens ?? 0,
+        completion_tokens: usage.outputTokens ?? 0,
+        total_tokens: (usage.inputTokens ?? 0) + (usage.outputTokens ?? 0),
+      },
+    });
+  return `${event.slice(0, event.lastIndexOf('}'))},"signalbox":${facts}}`;
+}
