@@ -1,0 +1,158 @@
+import pg from 'pg';
+import { decodeEntry } from './codec.ts';
+import { JournalReader } from './journal-reader.ts';
+import { OpenCompletions } from './open-completions.ts';
+import { type Batch, postBatch, readState } from './post.ts';
+import {
+  comparePositions,
+  deleteSegmentsBefore,
+  type JournalIdentity,
+  listSegments,
+  type Position,
+} from './segments.ts';
+import { SeriesIds } from './series.ts';
+
+const BATCH_RECORDS = 2000;
+const FIRST_RETRY_MS = 100;
+const LAST_RETRY_MS = 5000;
+
+/** How far the drain is. */
+export interface DrainProgress {
+  /** The latest `seq` of the ledger. */
+  seq: bigint;
+  /** Everything before it is committed. */
+  drained: Position;
+}
+
+export interface DrainOptions {
+  directory: string;
+  identity: JournalIdentity;
+  connection: pg.ClientConfig;
+  /** The journal's end; nothing behind it is read. */
+  end: Position;
+  onProgress: (progress: DrainProgress) => void;
+  /** The drain has failed and will try again. */
+  onError: (message: string) => void;
+}
+
+/**
+ * Moves the journal into Postgres, batch after batch, for ever. After any failure it begins again at the position that
+ * Postgres holds: whatever was committed without being confirmed is met again, and changes nothing.
+ */
+export class Drain {
+  readonly #options: DrainOptions;
+  #end: Position;
+  #isStopped = false;
+  #failures = 0;
+  #wake: (() => void) | null = null;
+
+  constructor(options: DrainOptions) {
+    this.#options = options;
+    this.#end = options.end;
+  }
+
+  /** The journal has grown. */
+  extend(end: Position): void {
+    this.#end = end;
+    // After a failure the pause between two tries is kept.
+    if (this.#failures === 0) this.#wake?.();
+  }
+
+  /** `run` returns after the batch that it is writing. */
+  stop(): void {
+    this.#isStopped = true;
+    this.#wake?.();
+  }
+
+  /** Returns only after `stop`. */
+  async run(): Promise<void> {
+    while (!this.#isStopped) {
+      try {
+        await this.#connected();
+      } catch (error) {
+        this.#failures += 1;
+        this.#options.onError(error instanceof Error ? error.message : String(error));
+        await this.#pause(retryDelay(this.#failures));
+      }
+    }
+  }
+
+  async #connected(): Promise<void> {
+    const client = new pg.Client({
+      ...this.#options.connection,
+      application_name: 'signalbox drain',
+      keepAlive: true,
+      connectionTimeoutMillis: 10_000,
+      query_timeout: 60_000,
+      statement_timeout: 50_000,
+      // A transaction that lost its server must not go on holding the ledger's head.
+      idle_in_transaction_session_timeout: 15_000,
+    });
+    // A connection that breaks while it is idle is noticed by the next query.
+    client.on('error', () => {});
+    try {
+      await client.connect();
+      await this.#drain(client);
+    } finally {
+      await client.end().catch(() => {});
+    }
+  }
+
+  async #drain(client: pg.Client): Promise<void> {
+    const { directory, identity, onProgress } = this.#options;
+    const state = await readState(client, identity.serverId);
+    const start = state.position ?? { segment: listSegments(directory)[0] ?? this.#end.segment, offset: 0 };
+    const reader = new JournalReader(directory, identity, start);
+    const open = new OpenCompletions();
+    const series = new SeriesIds();
+    let { seq } = state;
+    let isReported = false;
+    try {
+      while (!this.#isStopped) {
+        const before = reader.position;
+        const batch = readBatch(reader, this.#end, open);
+        if (batch.attempts.length > 0 || batch.completions.length > 0) {
+          seq = await postBatch(client, identity.serverId, series, batch);
+          deleteSegmentsBefore(directory, batch.position);
+        }
+        this.#failures = 0;
+        const hasRead = comparePositions(before, reader.position) !== 0;
+        if (hasRead || !isReported) onProgress({ seq, drained: reader.position });
+        isReported = true;
+        if (!hasRead) await this.#pause();
+      }
+    } finally {
+      reader.close();
+    }
+  }
+
+  /** Until the journal grows, or for a time, or until `stop`. */
+  #pause(ms?: number): Promise<void> {
+    if (this.#isStopped) return Promise.resolve();
+    return new Promise((resolve) => {
+      const timer = ms === undefined ? undefined : setTimeout(() => this.#wake?.(), ms);
+      this.#wake = () => {
+        clearTimeout(timer);
+        this.#wake = null;
+        resolve();
+      };
+    });
+  }
+}
+
+function readBatch(reader: JournalReader, end: Position, open: OpenCompletions): Batch {
+  const attempts: Batch['attempts'] = [];
+  const completions = new Map<string, Batch['completions'][number]>();
+  for (const { payload, position } of reader.read(end, BATCH_RECORDS)) {
+    const settled = open.apply(decodeEntry(payload), position);
+    if (settled.attempt) attempts.push(settled.attempt);
+    const id = settled.completion?.origin.completionId;
+    if (settled.completion && id !== undefined && !completions.has(id)) completions.set(id, settled.completion);
+  }
+  return { attempts, completions: [...completions.values()], position: open.oldest() ?? reader.position };
+}
+
+/** Doubles up to five seconds; the jitter keeps servers from coming back in step. */
+function retryDelay(failures: number): number {
+  return Math.min(FIRST_RETRY_MS * 2 ** (failures - 1), LAST_RETRY_MS) * (0.5 + Math.random() / 2);
+}

@@ -1,0 +1,112 @@
+import type pg from 'pg';
+import type { SettledAttempt, SettledCompletion } from './open-completions.ts';
+import { addRollups, foldRollups } from './rollups.ts';
+import { ATTEMPT_COLUMNS, attemptRow, COMPLETION_COLUMNS, completionRow, insertRows } from './rows.ts';
+import type { Position } from './segments.ts';
+import type { SeriesIds } from './series.ts';
+
+/** What a stretch of the journal settled. */
+export interface Batch {
+  attempts: SettledAttempt[];
+  completions: SettledCompletion[];
+  /** Where reading has to begin after a restart, once this is committed. */
+  position: Position;
+}
+
+/** Where the ledger and this server's journal stand in Postgres. */
+export interface LedgerState {
+  /** The latest `seq`. */
+  seq: bigint;
+  /** Null before the first batch of this server. */
+  position: Position | null;
+}
+
+/** Reads where the ledger and a server's journal stand. */
+export async function readState(client: pg.ClientBase, serverId: string): Promise<LedgerState> {
+  const { rows } = await client.query<{ seq: string; segment: string | null; offset: string | null }>(
+    `SELECT head.seq::text, position.segment::text, position."offset"::text
+     FROM ledger_head head LEFT JOIN ledger_positions position ON position.server_id = $1
+     WHERE head.id = 1`,
+    [serverId],
+  );
+  const row = rows[0];
+  if (!row) throw new Error('The table ledger_head has no row; run the migrations.');
+  const { seq, segment, offset } = row;
+  return {
+    seq: BigInt(seq),
+    position: segment === null ? null : { segment: Number(segment), offset: Number(offset) },
+  };
+}
+
+/**
+ * Writes a batch in one transaction. Holding the ledger's head from its first statement on makes `seq` the order of
+ * commits, without gaps, and keeps roll-ups from deadlocking. Posting the same batch again changes nothing.
+ * @returns the latest `seq`.
+ */
+export async function postBatch(
+  client: pg.ClientBase,
+  serverId: string,
+  series: SeriesIds,
+  batch: Batch,
+): Promise<bigint> {
+  const seriesIds = await series.of(client, batch.completions);
+  await client.query('BEGIN');
+  try {
+    const seq = await post(client, serverId, batch, seriesIds);
+    await client.query('COMMIT');
+    return seq;
+  } catch (error) {
+    // The connection may be what failed.
+    await client.query('ROLLBACK').catch(() => {});
+    throw error;
+  }
+}
+
+async function post(
+  client: pg.ClientBase,
+  serverId: string,
+  { attempts, completions, position }: Batch,
+  seriesIds: readonly string[],
+): Promise<bigint> {
+  const head = await client.query<{ seq: string }>('SELECT seq::text FROM ledger_head WHERE id = 1 FOR UPDATE');
+  let seq = BigInt(head.rows[0]?.seq ?? 0);
+  if (completions.length > 0) {
+    const known = await knownCompletions(client, completions);
+    const isNew = ({ origin }: SettledCompletion) => !known.has(origin.completionId);
+    const fresh = completions.filter(isNew);
+    const freshSeries = seriesIds.filter((_, index) => isNew(completions[index] as SettledCompletion));
+    if (fresh.length > 0) {
+      const rows = fresh.map((completion) => {
+        seq += 1n;
+        return completionRow(completion, seq, serverId);
+      });
+      await client.query(INSERT_COMPLETIONS, [JSON.stringify(rows)]);
+      await addRollups(client, foldRollups(fresh, freshSeries));
+      await client.query('UPDATE ledger_head SET seq = $1 WHERE id = 1', [seq.toString()]);
+      await client.query("SELECT pg_notify('signalbox_ledger', $1)", [seq.toString()]);
+    }
+  }
+  if (attempts.length > 0) await client.query(INSERT_ATTEMPTS, [JSON.stringify(attempts.map(attemptRow))]);
+  await client.query(ADVANCE, [serverId, position.segment, position.offset]);
+  return seq;
+}
+
+/** Those that are in the ledger already. The head is held, so no one adds them meanwhile. */
+async function knownCompletions(
+  client: pg.ClientBase,
+  completions: readonly SettledCompletion[],
+): Promise<ReadonlySet<string>> {
+  const { rows } = await client.query<{ id: string }>('SELECT id FROM completions WHERE id = ANY($1::uuid[])', [
+    completions.map(({ origin }) => origin.completionId),
+  ]);
+  return new Set(rows.map(({ id }) => id));
+}
+
+const INSERT_COMPLETIONS = insertRows('completions', COMPLETION_COLUMNS);
+const INSERT_ATTEMPTS = insertRows('attempts', ATTEMPT_COLUMNS);
+
+/** Never backwards: a transaction of a connection that was given up may still commit. */
+const ADVANCE = `
+  INSERT INTO ledger_positions (server_id, segment, "offset", updated_at) VALUES ($1, $2, $3, now())
+  ON CONFLICT (server_id) DO UPDATE SET segment = excluded.segment, "offset" = excluded."offset", updated_at = now()
+  WHERE (ledger_positions.segment, ledger_positions."offset") < (excluded.segment, excluded."offset")`;

@@ -1,0 +1,116 @@
+import type pg from 'pg';
+import { latencySlot } from './histogram.ts';
+import type { SettledCompletion } from './open-completions.ts';
+import { hasTokens } from './settlement.ts';
+
+const GRAINS = { MINUTE: 60_000, HOUR: 3_600_000 } as const;
+
+/** Sums over completions of one series in one bucket; the names are the columns of `rollups`. */
+interface RollupSums {
+  grain: keyof typeof GRAINS;
+  bucket: string;
+  series_id: string;
+  requests: number;
+  input_tokens: number;
+  output_tokens: number;
+  cached_tokens: number;
+  reasoning_tokens: number;
+  /** Picodollars. */
+  cost: bigint;
+  /** Completions that used tokens but have no cost. */
+  unpriced: number;
+  latency_ms: number;
+  time_to_first_token_ms: number;
+  timed_first_tokens: number;
+  /** Completions by latency slot. */
+  slots: Map<number, number>;
+}
+
+/** Sums completions by series, grain and bucket of their start. `seriesIds` are theirs, in the same order. */
+export function foldRollups(completions: readonly SettledCompletion[], seriesIds: readonly string[]): RollupSums[] {
+  const sums = new Map<string, RollupSums>();
+  for (const [index, completion] of completions.entries()) {
+    const seriesId = seriesIds[index] as string;
+    for (const grain of ['MINUTE', 'HOUR'] as const) {
+      const start = Math.floor(completion.origin.startedAt / GRAINS[grain]) * GRAINS[grain];
+      const key = `${grain} ${start} ${seriesId}`;
+      const entry = sums.get(key) ?? emptySums(grain, start, seriesId);
+      sums.set(key, entry);
+      add(entry, completion);
+    }
+  }
+  return [...sums.values()];
+}
+
+/** Adds sums to the roll-ups. The caller holds the ledger's head, so no other writer is at the same rows. */
+export async function addRollups(client: pg.ClientBase, sums: readonly RollupSums[]): Promise<void> {
+  await client.query(ADD_ROLLUPS, [
+    JSON.stringify(sums.map(({ slots: _, cost, ...sum }) => ({ ...sum, cost: `${cost}` }))),
+  ]);
+  const latencies = sums.flatMap(({ grain, bucket, series_id, slots }) =>
+    [...slots].map(([slot, count]) => ({ grain, bucket, series_id, slot, count })),
+  );
+  await client.query(ADD_LATENCIES, [JSON.stringify(latencies)]);
+}
+
+function emptySums(grain: keyof typeof GRAINS, start: number, seriesId: string): RollupSums {
+  return {
+    grain,
+    bucket: new Date(start).toISOString(),
+    series_id: seriesId,
+    requests: 0,
+    input_tokens: 0,
+    output_tokens: 0,
+    cached_tokens: 0,
+    reasoning_tokens: 0,
+    cost: 0n,
+    unpriced: 0,
+    latency_ms: 0,
+    time_to_first_token_ms: 0,
+    timed_first_tokens: 0,
+    slots: new Map(),
+  };
+}
+
+function add(sums: RollupSums, { outcome }: SettledCompletion): void {
+  const { usage, cost, latencyMs, timeToFirstTokenMs } = outcome;
+  sums.requests += 1;
+  sums.input_tokens += usage.inputTokens ?? 0;
+  sums.output_tokens += usage.outputTokens ?? 0;
+  sums.cached_tokens += usage.cachedTokens ?? 0;
+  sums.reasoning_tokens += usage.reasoningTokens ?? 0;
+  sums.cost += cost ?? 0n;
+  if (cost === null && hasTokens(usage)) sums.unpriced += 1;
+  sums.latency_ms += latencyMs;
+  sums.time_to_first_token_ms += timeToFirstTokenMs ?? 0;
+  if (timeToFirstTokenMs !== null) sums.timed_first_tokens += 1;
+  const slot = latencySlot(latencyMs);
+  sums.slots.set(slot, (sums.slots.get(slot) ?? 0) + 1);
+}
+
+const SUMMED = [
+  'requests',
+  'input_tokens',
+  'output_tokens',
+  'cached_tokens',
+  'reasoning_tokens',
+  'cost',
+  'unpriced',
+  'latency_ms',
+  'time_to_first_token_ms',
+  'timed_first_tokens',
+] as const;
+
+const ADD_ROLLUPS = `
+  INSERT INTO rollups (grain, bucket, series_id, ${SUMMED.join(', ')})
+  SELECT grain, bucket, series_id, ${SUMMED.join(', ')} FROM json_to_recordset($1) AS sums
+    (grain "RollupGrain", bucket timestamptz, series_id bigint, ${SUMMED.map((name) => `${name} numeric`).join(', ')})
+  ON CONFLICT (grain, bucket, series_id)
+  DO UPDATE SET ${SUMMED.map((name) => `${name} = rollups.${name} + excluded.${name}`).join(', ')}`;
+
+const ADD_LATENCIES = `
+  INSERT INTO rollup_latencies (grain, bucket, series_id, slot, count)
+  SELECT grain, bucket, series_id, slot, count FROM json_to_recordset($1) AS counts
+    (grain "RollupGrain", bucket timestamptz, series_id bigint, slot smallint, count bigint)
+  ON CONFLICT (grain, bucket, series_id, slot)
+  DO UPDATE SET count = rollup_latencies.count + excluded.count`;

@@ -1,0 +1,149 @@
+import type { SettledAttempt, SettledCompletion } from './open-completions.ts';
+
+/** The columns of `completions`, with the types that `json_to_recordset` reads them as. */
+export const COMPLETION_COLUMNS = {
+  id: 'uuid',
+  seq: 'bigint',
+  server_id: 'text',
+  started_at: 'timestamptz',
+  finished_at: 'timestamptz',
+  status: '"RequestStatus"',
+  door: 'text',
+  is_streamed: 'boolean',
+  user_id: 'uuid',
+  api_key_id: 'uuid',
+  route_id: 'uuid',
+  route_slug: 'text',
+  requested_model: 'text',
+  provider_id: 'uuid',
+  provider_slug: 'text',
+  model: 'text',
+  finish_reason: 'text',
+  error_code: 'text',
+  error_message: 'text',
+  input_tokens: 'integer',
+  output_tokens: 'integer',
+  cached_tokens: 'integer',
+  reasoning_tokens: 'integer',
+  is_estimated: 'boolean',
+  cost: 'bigint',
+  latency_ms: 'integer',
+  time_to_first_token_ms: 'integer',
+  attempt_count: 'integer',
+  config_version: 'bigint',
+  tags: 'jsonb',
+  warnings: 'text[]',
+} as const;
+
+/** The columns of `attempts`. */
+export const ATTEMPT_COLUMNS = {
+  id: 'uuid',
+  completion_id: 'uuid',
+  number: 'integer',
+  started_at: 'timestamptz',
+  finished_at: 'timestamptz',
+  status: '"RequestStatus"',
+  provider_id: 'uuid',
+  provider_slug: 'text',
+  provider_key_id: 'uuid',
+  model: 'text',
+  answered_model: 'text',
+  upstream_status: 'integer',
+  finish_reason: 'text',
+  error_code: 'text',
+  error_message: 'text',
+  input_tokens: 'integer',
+  output_tokens: 'integer',
+  cached_tokens: 'integer',
+  cache_write_tokens: 'integer',
+  reasoning_tokens: 'integer',
+  is_estimated: 'boolean',
+  price_version_id: 'text',
+  cost: 'bigint',
+  max_liability: 'bigint',
+  latency_ms: 'integer',
+  time_to_first_token_ms: 'integer',
+} as const;
+
+/** An insert of all members of a JSON array of such rows; rows that are there already stay as they are. */
+export function insertRows(table: string, columns: Readonly<Record<string, string>>): string {
+  const names = Object.keys(columns).join(', ');
+  const typed = Object.entries(columns).map(([name, type]) => `${name} ${type}`);
+  return `INSERT INTO ${table} (${names}) SELECT ${names} FROM json_to_recordset($1) AS row (${typed.join(', ')})
+          ON CONFLICT DO NOTHING`;
+}
+
+export function completionRow(
+  { origin, outcome, attemptCount }: SettledCompletion,
+  seq: bigint,
+  serverId: string,
+): Record<keyof typeof COMPLETION_COLUMNS, unknown> {
+  return {
+    id: origin.completionId,
+    seq: seq.toString(),
+    server_id: serverId,
+    started_at: timestamp(origin.startedAt),
+    finished_at: timestamp(outcome.finishedAt),
+    status: outcome.status,
+    door: origin.door,
+    is_streamed: origin.isStreamed,
+    user_id: origin.userId,
+    api_key_id: origin.apiKeyId,
+    route_id: origin.routeId,
+    route_slug: origin.routeSlug,
+    requested_model: origin.requestedModel,
+    provider_id: outcome.providerId,
+    provider_slug: outcome.providerSlug,
+    model: outcome.model,
+    finish_reason: outcome.finishReason,
+    error_code: outcome.errorCode,
+    error_message: outcome.errorMessage,
+    input_tokens: outcome.usage.inputTokens,
+    output_tokens: outcome.usage.outputTokens,
+    cached_tokens: outcome.usage.cachedTokens,
+    reasoning_tokens: outcome.usage.reasoningTokens,
+    is_estimated: outcome.isEstimated,
+    cost: outcome.cost?.toString() ?? null,
+    latency_ms: outcome.latencyMs,
+    time_to_first_token_ms: outcome.timeToFirstTokenMs,
+    attempt_count: attemptCount,
+    config_version: origin.configVersion.toString(),
+    tags: origin.tags,
+    warnings: outcome.warnings,
+  };
+}
+
+export function attemptRow({ intent, outcome }: SettledAttempt): Record<keyof typeof ATTEMPT_COLUMNS, unknown> {
+  return {
+    id: intent.attemptId,
+    completion_id: intent.origin.completionId,
+    number: intent.number,
+    started_at: timestamp(intent.startedAt),
+    finished_at: timestamp(outcome.finishedAt),
+    status: outcome.status,
+    provider_id: intent.providerId,
+    provider_slug: intent.providerSlug,
+    provider_key_id: intent.providerKeyId,
+    model: intent.model,
+    answered_model: outcome.answeredModel,
+    upstream_status: outcome.upstreamStatus,
+    finish_reason: outcome.finishReason,
+    error_code: outcome.errorCode,
+    error_message: outcome.errorMessage,
+    input_tokens: outcome.usage.inputTokens,
+    output_tokens: outcome.usage.outputTokens,
+    cached_tokens: outcome.usage.cachedTokens,
+    cache_write_tokens: outcome.usage.cacheWriteTokens,
+    reasoning_tokens: outcome.usage.reasoningTokens,
+    is_estimated: outcome.isEstimated,
+    price_version_id: intent.priceVersionId,
+    cost: outcome.cost?.toString() ?? null,
+    max_liability: intent.maxLiability?.toString() ?? null,
+    latency_ms: outcome.latencyMs,
+    time_to_first_token_ms: outcome.timeToFirstTokenMs,
+  };
+}
+
+function timestamp(ms: number): string {
+  return new Date(ms).toISOString();
+}

@@ -1,0 +1,78 @@
+import type { ErrorCode } from '../../platform/errors.ts';
+import type { Door, RequestStatus } from './records.ts';
+
+/** The records of journal format 1, as they stand in its JSON. Bigints are strings; a new member goes to the end. */
+
+export type UsageTuple = [
+  input: number | null,
+  output: number | null,
+  cached: number | null,
+  cacheWrite: number | null,
+  reasoning: number | null,
+];
+
+export type IntentTuple = [
+  kind: 'i',
+  completionId: string,
+  startedAt: number,
+  door: Door,
+  isStreamed: boolean,
+  userId: string | null,
+  apiKeyId: string | null,
+  routeId: string | null,
+  routeSlug: string | null,
+  requestedModel: string | null,
+  configVersion: string,
+  tags: [name: string, value: string][],
+  attemptId: string,
+  number: number,
+  attemptStartedAt: number,
+  providerId: string,
+  providerSlug: string,
+  providerKeyId: string | null,
+  model: string,
+  priceVersionId: string | null,
+  estimatedInputTokens: number,
+  estimatedCost: string | null,
+  maxLiability: string | null,
+];
+
+export type AttemptTuple = [
+  status: RequestStatus,
+  finishedAt: number,
+  upstreamStatus: number | null,
+  answeredModel: string | null,
+  finishReason: string | null,
+  errorCode: ErrorCode | null,
+  errorMessage: string | null,
+  usage: UsageTuple,
+  isEstimated: boolean,
+  cost: string | null,
+  latencyMs: number,
+  timeToFirstTokenMs: number | null,
+];
+
+export type CompletionTuple = [
+  status: RequestStatus,
+  finishedAt: number,
+  finishReason: string | null,
+  errorCode: ErrorCode | null,
+  errorMessage: string | null,
+  usage: UsageTuple,
+  isEstimated: boolean,
+  cost: string | null,
+  latencyMs: number,
+  timeToFirstTokenMs: number | null,
+  providerId: string,
+  providerSlug: string,
+  model: string,
+  warnings: string[],
+];
+
+export type SettlementTuple = [
+  kind: 's',
+  completionId: string,
+  number: number,
+  attempt: AttemptTuple,
+  completion: CompletionTuple | null,
+];
