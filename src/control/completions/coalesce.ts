@@ -19,7 +19,7 @@ export interface Delta {
   outputTokens: number;
 }
 
-export type CoalescedEvent = Delta | Exclude<CompletionEvent, { type: 'events' | 'body' }>;
+export type CoalescedEvent = Delta | Extract<CompletionEvent, { type: 'started' | 'finished' | 'failed' }>;
 
 /**
  * Joins the `events` of a completion into deltas: the first at once, later ones at most one every `intervalMs`, the last
@@ -58,12 +58,15 @@ export async function* coalesce(
       }
       if (!pending.isEmpty) yield pending.take();
       if (result.done) return;
-      if (result.value.type === 'started' || result.value.type === 'failed') yield result.value;
-      if (result.value.type === 'finished') yield result.value;
+      if (isPassedOn(result.value)) yield result.value;
     }
   } finally {
     await source.return();
   }
+}
+
+function isPassedOn(event: CompletionEvent): event is Exclude<CoalescedEvent, Delta> {
+  return event.type === 'started' || event.type === 'finished' || event.type === 'failed';
 }
 
 /** The delta that is being put together. */

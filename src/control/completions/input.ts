@@ -2,7 +2,11 @@ import { z } from 'zod';
 
 const text = z.string();
 const name = z.string().min(1).max(200);
-const jsonObject = z.record(z.string(), z.unknown(), 'must be an object');
+const jsonObject = z.unknown().transform((value, context): Record<string, unknown> => {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+  context.addIssue('must be an object');
+  return z.NEVER;
+});
 
 const part = z.union([
   z.object({ text }),

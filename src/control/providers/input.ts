@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import { PROVIDER_KINDS, type ProviderKind } from '../../gateway/upstream/kinds.ts';
 import { isUuid } from '../../platform/ids.ts';
-import { usdPerMillionToPicoPerToken } from '../../platform/money.ts';
 
 const INT_MAX = 2_147_483_647;
 
@@ -17,16 +16,13 @@ const key = z
 const priority = whole(0, 1_000_000);
 const timeoutMs = whole(1_000, 3_600_000);
 const tokens = whole(1, INT_MAX);
-/** USD per 1M tokens as decimal text → integer picodollars per token. */
-const price = z
-  .string()
-  .max(32)
-  .transform((value, context) => {
-    const perToken = usdPerMillionToPicoPerToken(value);
-    if (perToken !== null) return perToken;
-    context.addIssue('must be dollars per 1M tokens, such as "0.4", with at most 6 decimals');
-    return z.NEVER;
-  });
+/** Picodollars per 1M tokens → integer picodollars per token. */
+const price = z.bigint().transform((perMillion, context) => {
+  if (perMillion >= 0n && perMillion % 1_000_000n === 0n && perMillion / 1_000_000n <= Number.MAX_SAFE_INTEGER)
+    return Number(perMillion / 1_000_000n);
+  context.addIssue('must be 0 or more dollars per 1M tokens, with at most 6 decimals');
+  return z.NEVER;
+});
 
 const model = z
   .object({
@@ -110,21 +106,21 @@ export function slugOf(name: string): string {
   return slug && !isUuid(slug) ? slug : 'provider';
 }
 
-/** Only what a base URL is made of: a key in its user part or query would be shown and logged. */
 function normalizeBaseUrl(value: string, context: z.RefinementCtx): string {
   const url = URL.canParse(value) ? new URL(value) : null;
-  const problem = !url
-    ? 'must be an address such as https://api.example.com/v1'
-    : url.protocol !== 'https:' && url.protocol !== 'http:'
-      ? 'must begin with https:// or http://'
-      : url.username || url.password
-        ? 'must not contain credentials; give the key as the key'
-        : /[?#]/.test(value)
-          ? 'must not contain a query or a fragment'
-          : null;
+  const problem = problemOf(url);
   if (url && !problem) return `${url.origin}${url.pathname.replace(/\/+$/, '')}`;
-  context.addIssue(problem ?? '');
+  context.addIssue(problem ?? 'must be an address such as https://api.example.com/v1');
   return z.NEVER;
+}
+
+/** A key in the user part or the query of an address would be shown and logged. */
+function problemOf(url: URL | null): string | null {
+  if (!url) return null;
+  if (url.protocol !== 'https:' && url.protocol !== 'http:') return 'must begin with https:// or http://';
+  if (url.username || url.password) return 'must not contain credentials; give the key as the key';
+  if (/[?#]/.test(url.href)) return 'must not contain a query or a fragment';
+  return null;
 }
 
 function text(limit: number, what: string) {

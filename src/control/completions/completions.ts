@@ -1,0 +1,58 @@
+import {
+  AuthenticationError,
+  ContentFilterError,
+  ContextLengthError,
+  ForbiddenError,
+  ModelNotFoundError,
+  OverloadedError,
+  PayloadTooLargeError,
+  ProviderNotFoundError,
+  RateLimitedError,
+  RouteNotFoundError,
+  UpstreamError,
+  UpstreamTimeoutError,
+  ValidationError,
+} from '../../platform/errors.ts';
+import { builder } from '../schema/builder.ts';
+import { directOutcome } from '../schema/result.ts';
+import { CompletionEventType } from './events.ts';
+import { CompletionInputType } from './input-types.ts';
+import './request-log.ts';
+import { complete, streamCompletion } from './run.ts';
+import { CompletionType } from './types.ts';
+
+builder.mutationField('complete', (t) =>
+  t.field({
+    type: CompletionType,
+    authScopes: { completions: true },
+    description: 'Makes a completion and answers it whole. The client leaving stops the upstream call.',
+    args: { input: t.arg({ type: CompletionInputType, required: true, description: 'What to complete.' }) },
+    errors: directOutcome(
+      ValidationError,
+      ModelNotFoundError,
+      RouteNotFoundError,
+      ProviderNotFoundError,
+      AuthenticationError,
+      ForbiddenError,
+      RateLimitedError,
+      ContextLengthError,
+      ContentFilterError,
+      PayloadTooLargeError,
+      UpstreamError,
+      UpstreamTimeoutError,
+      OverloadedError,
+    ),
+    resolve: (_root, { input }, context) => complete(context, input),
+  }),
+);
+
+builder.subscriptionField('completion', (t) =>
+  t.field({
+    type: CompletionEventType,
+    authScopes: { completions: true },
+    description: 'Makes a completion and streams its answer. Unsubscribing stops the upstream call at once.',
+    args: { input: t.arg({ type: CompletionInputType, required: true, description: 'What to complete.' }) },
+    subscribe: (_root, { input }, context) => streamCompletion(context, input),
+    resolve: (event) => event,
+  }),
+);

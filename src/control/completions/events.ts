@@ -1,0 +1,95 @@
+import type { ToolCallDelta } from '../../gateway/completion.ts';
+import { builder } from '../schema/builder.ts';
+import { ErrorInterface } from '../schema/errors.ts';
+import type { StreamedEvent } from './run.ts';
+import { AttemptType, CompletionType } from './types.ts';
+
+type Event<Type extends StreamedEvent['type']> = Extract<StreamedEvent, { type: Type }>;
+
+const Started = builder.objectRef<Event<'started'>>('CompletionStarted').implement({
+  description: 'A provider has begun to answer.',
+  fields: (t) => ({
+    requestId: t.id({ description: 'Finds it in `request(id)`.', resolve: ({ head }) => head.requestId }),
+    provider: t.string({ description: 'Slug of the provider that answers.', resolve: ({ head }) => head.provider }),
+    model: t.string({ description: 'The model that was asked for.', resolve: ({ head }) => head.model }),
+    route: t.string({
+      nullable: true,
+      description: 'Slug of the route it takes. Null: the client named a model.',
+      resolve: ({ head }) => head.route,
+    }),
+    attempts: t.int({ description: 'Upstream calls made so far.', resolve: ({ head }) => head.attempts }),
+    startedAt: t.field({
+      type: 'DateTime',
+      description: 'When the completion was admitted.',
+      resolve: ({ head }) => new Date(head.startedAt),
+    }),
+  }),
+});
+
+const ToolCallFragment = builder.objectRef<ToolCallDelta>('ToolCallFragment').implement({
+  description: 'A piece of a tool call.',
+  fields: (t) => ({
+    index: t.exposeInt('index', { description: 'Pieces with the same index belong together.' }),
+    id: t.exposeString('id', { nullable: true, description: 'In the first piece.' }),
+    name: t.exposeString('name', { nullable: true, description: 'Name of the tool; in the first piece.' }),
+    arguments: t.exposeString('arguments', { description: 'A piece of JSON text; append it.' }),
+  }),
+});
+
+const DeltaType = builder.objectRef<Event<'delta'>>('CompletionDelta').implement({
+  description:
+    'More of the answer. Append it to what came before. The first comes at once, others every 20 ms at most.',
+  fields: (t) => ({
+    seq: t.exposeInt('seq', { description: 'Number of the last of the provider’s events that are in it, from 0.' }),
+    text: t.exposeString('text', { description: 'More of the answer; may be empty.' }),
+    reasoning: t.exposeString('reasoning', { description: 'More of the reasoning; may be empty.' }),
+    toolCalls: t.field({
+      type: [ToolCallFragment],
+      description: 'More of the tool calls.',
+      resolve: ({ toolCalls }) => [...toolCalls],
+    }),
+    outputTokens: t.exposeInt('outputTokens', {
+      description: 'Output tokens so far, estimated; the provider counts them only at the end.',
+    }),
+  }),
+});
+
+const Finished = builder.objectRef<Event<'finished'>>('CompletionFinished').implement({
+  description: 'The answer is whole, and on the ledger. The last event.',
+  fields: (t) => ({
+    completion: t.field({
+      type: CompletionType,
+      description: 'The whole answer, and what it took.',
+      resolve: ({ answer }) => answer,
+    }),
+  }),
+});
+
+const Failed = builder.objectRef<Event<'failed'>>('CompletionFailed').implement({
+  description: 'There will be no whole answer. The last event.',
+  fields: (t) => ({
+    error: t.expose('error', { type: ErrorInterface, description: 'What went wrong.' }),
+    requestId: t.exposeID('requestId', {
+      nullable: true,
+      description: 'Finds it in `request(id)`, if anything was sent upstream. Null: the input was refused.',
+    }),
+    attempts: t.field({
+      type: [AttemptType],
+      description: 'The upstream calls that were made, the first one first.',
+      resolve: ({ report }) => [...(report?.attempts ?? [])],
+    }),
+  }),
+});
+
+const TYPE_NAMES = {
+  started: 'CompletionStarted',
+  delta: 'CompletionDelta',
+  finished: 'CompletionFinished',
+  failed: 'CompletionFailed',
+} as const;
+
+export const CompletionEventType = builder.unionType('CompletionEvent', {
+  description: 'What happens to a streamed completion: it starts, brings deltas, and finishes or fails.',
+  types: [Started, DeltaType, Finished, Failed],
+  resolveType: ({ type }) => TYPE_NAMES[type],
+});

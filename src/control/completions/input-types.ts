@@ -1,0 +1,151 @@
+import { builder } from '../schema/builder.ts';
+
+const MessageRole = builder.enumType('MessageRole', {
+  description: 'Who says a message.',
+  values: {
+    SYSTEM: { description: 'Instructions for the model.' },
+    DEVELOPER: { description: 'Instructions for the model, as newer models call them.' },
+    USER: { description: 'The person.' },
+    ASSISTANT: { description: 'The model, earlier.' },
+    TOOL: { description: 'The result of a tool call.' },
+  } as const,
+});
+
+const ImageDetail = builder.enumType('ImageDetail', {
+  description: 'How closely the model looks at an image.',
+  values: {
+    AUTO: { description: 'The model decides.' },
+    LOW: { description: 'Coarsely, for fewer tokens.' },
+    HIGH: { description: 'Closely, for more tokens.' },
+  } as const,
+});
+
+const ImageUrl = builder.inputType('ImageUrlInput', {
+  description: 'An image.',
+  fields: (t) => ({
+    url: t.string({ required: true, description: 'An https address or a data URL.' }),
+    detail: t.field({ type: ImageDetail, description: 'How closely to look. Default: the provider’s.' }),
+  }),
+});
+
+const ContentPart = builder.inputType('ContentPartInput', {
+  description: 'One piece of a message.',
+  isOneOf: true,
+  fields: (t) => ({
+    text: t.string({ description: 'Text.' }),
+    imageUrl: t.field({ type: ImageUrl, description: 'An image.' }),
+  }),
+});
+
+const ToolCall = builder.inputType('ToolCallInput', {
+  description: 'A tool call that the model asked for in an earlier answer.',
+  fields: (t) => ({
+    id: t.string({ required: true, description: 'Its id, as the answer had it.' }),
+    name: t.string({ required: true, description: 'Name of the tool.' }),
+    arguments: t.string({ required: true, description: 'JSON text, as the answer had it.' }),
+  }),
+});
+
+const Message = builder.inputType('MessageInput', {
+  description: 'One message of a conversation, with `content` or `parts`.',
+  fields: (t) => ({
+    role: t.field({ type: MessageRole, required: true, description: 'Who says it.' }),
+    content: t.string({ description: 'What is said, if it is only text.' }),
+    parts: t.field({ type: [ContentPart], description: 'What is said, in pieces: text and images.' }),
+    name: t.string({ description: 'Tells participants of the same role apart.' }),
+    toolCallId: t.string({ description: 'For TOOL: the tool call whose result this is.' }),
+    toolCalls: t.field({ type: [ToolCall], description: 'For ASSISTANT: the tool calls it asked for.' }),
+  }),
+});
+
+const Tool = builder.inputType('ToolInput', {
+  description: 'A function that the model may ask to be called.',
+  fields: (t) => ({
+    name: t.string({ required: true, description: 'Its name.' }),
+    description: t.string({ description: 'What it does, for the model.' }),
+    parameters: t.field({ type: 'JSON', description: 'JSON Schema of its arguments, an object. Default: none.' }),
+  }),
+});
+
+const ToolChoiceMode = builder.enumType('ToolChoiceMode', {
+  description: 'Whether the model calls tools.',
+  values: {
+    AUTO: { description: 'As it sees fit.' },
+    NONE: { description: 'Never.' },
+    REQUIRED: { description: 'At least one.' },
+  } as const,
+});
+
+const ToolChoice = builder.inputType('ToolChoiceInput', {
+  description: 'Whether the model calls tools, or which one it must call.',
+  isOneOf: true,
+  fields: (t) => ({
+    mode: t.field({ type: ToolChoiceMode, description: 'Whether it calls tools.' }),
+    tool: t.string({ description: 'Name of the one it must call.' }),
+  }),
+});
+
+const ResponseFormatType = builder.enumType('ResponseFormatType', {
+  description: 'What an answer looks like.',
+  values: {
+    TEXT: { description: 'Free text.' },
+    JSON_OBJECT: { description: 'Any JSON object.' },
+    JSON_SCHEMA: { description: 'JSON that fits `schema`.' },
+  } as const,
+});
+
+const ResponseFormat = builder.inputType('ResponseFormatInput', {
+  description: 'What the answer must look like.',
+  fields: (t) => ({
+    type: t.field({ type: ResponseFormatType, required: true, description: 'What kind.' }),
+    name: t.string({ description: 'Name of the schema. Default: `answer`.' }),
+    schema: t.field({ type: 'JSON', description: 'For JSON_SCHEMA: the JSON Schema, an object.' }),
+    isStrict: t.boolean({ description: 'Whether the answer must fit exactly. Default: the provider’s.' }),
+  }),
+});
+
+const ReasoningEffort = builder.enumType('ReasoningEffort', {
+  description: 'How hard a model thinks; providers know different ones.',
+  values: {
+    NONE: { description: 'Not at all.' },
+    MINIMAL: { description: 'As little as possible.' },
+    LOW: { description: 'A little.' },
+    MEDIUM: { description: 'Usual.' },
+    HIGH: { description: 'Hard.' },
+    XHIGH: { description: 'As hard as it can.' },
+  } as const,
+});
+
+const Tag = builder.inputType('TagInput', {
+  description: 'A name with a value that joins the request log.',
+  fields: (t) => ({
+    name: t.string({ required: true, description: 'Up to 64 characters.' }),
+    value: t.string({ required: true, description: 'Up to 256 characters.' }),
+  }),
+});
+
+export const CompletionInputType = builder.inputType('CompletionInput', {
+  description: 'A conversation to continue, and how. What is left out is up to the provider.',
+  fields: (t) => ({
+    model: t.string({
+      description: 'A route, `<provider>/<model>`, or a model: `default`, `openai/gpt-4o-mini`. Default: `default`.',
+    }),
+    messages: t.field({ type: [Message], required: true, description: 'The conversation so far; at least one.' }),
+    maxOutputTokens: t.int({ description: 'Most tokens of the answer, reasoning included.' }),
+    temperature: t.float({ description: '0 to 2; higher is more random.' }),
+    topP: t.float({ description: '0 to 1; the share of likely tokens to choose from.' }),
+    stop: t.stringList({ description: 'Texts at which the answer ends, up to 16.' }),
+    seed: t.int({ description: 'The same seed with the same input gives similar answers, where supported.' }),
+    tools: t.field({ type: [Tool], description: 'Tools the model may ask for, up to 128.' }),
+    toolChoice: t.field({ type: ToolChoice, description: 'Whether or which tools it calls.' }),
+    responseFormat: t.field({ type: ResponseFormat, description: 'What the answer must look like.' }),
+    reasoningEffort: t.field({ type: ReasoningEffort, description: 'How hard to think, for models that reason.' }),
+    user: t.string({ description: 'Your name for your end user, passed to the provider. Up to 256 characters.' }),
+    tags: t.field({ type: [Tag], description: 'Up to 10 names with values, for the request log.' }),
+    extra: t.field({
+      type: 'JSON',
+      description:
+        'An object of other members of an OpenAI chat body, passed on as they are: `{"parallel_tool_calls": false}`.',
+    }),
+  }),
+});

@@ -1,0 +1,134 @@
+import type { Door } from '../../gateway/ledger/records.ts';
+import { isUuid } from '../../platform/ids.ts';
+import { builder } from '../schema/builder.ts';
+import { connectionOf, pageArgs, pageComplexity, readPage } from '../schema/connections.ts';
+import { ErrorCodeEnum } from '../schema/errors.ts';
+import { loadAttempts } from './attempt-loader.ts';
+import { requestCondition, visibleOwner } from './request-filter.ts';
+import { countRequests, type LoggedRequest, readRequests } from './request-rows.ts';
+import { AttemptType, RequestStatusEnum, UsageType } from './types.ts';
+
+const DoorEnum = builder.enumType('Door', {
+  description: 'The way a request came in.',
+  values: {
+    OPENAI: { value: 'OPENAI', description: 'The OpenAI-compatible `/v1`.' },
+    GRAPHQL: { value: 'GRAPHQL', description: 'GraphQL.' },
+  } satisfies Record<Door, { value: Door; description: string }>,
+});
+
+const Tag = builder.objectRef<{ name: string; value: string }>('Tag').implement({
+  description: 'A name with a value that the client gave a completion.',
+  fields: (t) => ({
+    name: t.exposeString('name', { description: 'Its name.' }),
+    value: t.exposeString('value', { description: 'Its value.' }),
+  }),
+});
+
+const Request = builder.objectRef<LoggedRequest>('Request').implement({
+  description: 'A completion as the ledger has it. Prompts and answers are not stored.',
+  fields: (t) => ({
+    id: t.exposeID('id', { description: 'The `requestId` of its answer, a UUIDv7.' }),
+    status: t.expose('status', { type: RequestStatusEnum, description: 'How it ended.' }),
+    door: t.expose('door', { type: DoorEnum, description: 'The way it came in.' }),
+    isStreamed: t.exposeBoolean('isStreamed', { description: 'Whether its answer was streamed.' }),
+    startedAt: t.expose('startedAt', { type: 'DateTime', description: 'When it was admitted.' }),
+    finishedAt: t.expose('finishedAt', { type: 'DateTime', description: 'When it ended.' }),
+    userId: t.exposeID('userId', { nullable: true, description: 'Whose it is. Null: nobody was signed in.' }),
+    apiKeyId: t.exposeID('apiKeyId', { nullable: true, description: 'The API key it came with. Null: none.' }),
+    route: t.exposeString('route', {
+      nullable: true,
+      description: 'Slug of the route it took. Null: the client named a model.',
+    }),
+    requestedModel: t.exposeString('requestedModel', {
+      nullable: true,
+      description: 'What the client put in `model`. Null: nothing.',
+    }),
+    provider: t.exposeString('provider', { nullable: true, description: 'Slug of the last attempt’s provider.' }),
+    model: t.exposeString('model', { nullable: true, description: 'The last attempt’s model.' }),
+    finishReason: t.exposeString('finishReason', {
+      nullable: true,
+      description: 'Why the answer ended: `stop`, `length`, `tool_calls`, `content_filter`. Null: it did not.',
+    }),
+    errorCode: t.expose('errorCode', { type: ErrorCodeEnum, nullable: true, description: 'Null: it did not fail.' }),
+    errorMessage: t.exposeString('errorMessage', { nullable: true, description: 'What went wrong, in a sentence.' }),
+    usage: t.expose('usage', { type: UsageType, description: 'What it used, over all attempts.' }),
+    cost: t.expose('cost', {
+      type: 'USD',
+      nullable: true,
+      description: 'What it cost, over all attempts, exactly. Null: a usage or price is unknown.',
+    }),
+    latencyMs: t.exposeInt('latencyMs', { description: 'From its admission to its end, in milliseconds.' }),
+    timeToFirstTokenMs: t.exposeInt('timeToFirstTokenMs', {
+      nullable: true,
+      description: 'From its admission to its first token, in milliseconds. Null: not streamed, or none came.',
+    }),
+    attemptCount: t.exposeInt('attemptCount', { description: 'Upstream calls that were made.' }),
+    attempts: t.field({
+      type: [AttemptType],
+      description: 'The upstream calls, the first one first.',
+      resolve: ({ id }, _args, context) => loadAttempts(context, id),
+    }),
+    configVersion: t.expose('configVersion', {
+      type: 'BigInt',
+      description: 'Version of the configuration it was served with.',
+    }),
+    tags: t.field({
+      type: [Tag],
+      description: 'The names with values that the client gave it.',
+      resolve: ({ tags }) => Object.entries(tags).map(([name, value]) => ({ name, value })),
+    }),
+    warnings: t.stringList({
+      description: 'What was changed or left out on the way, in sentences.',
+      resolve: ({ warnings }) => [...warnings],
+    }),
+  }),
+});
+
+const RequestFilter = builder.inputType('RequestFilter', {
+  description: 'Which requests to list; all that is given must fit.',
+  fields: (t) => ({
+    status: t.field({ type: RequestStatusEnum, description: 'How they ended.' }),
+    provider: t.string({ description: 'Slug of the provider.' }),
+    model: t.string({ description: 'The model that answered.' }),
+    route: t.string({ description: 'Slug of the route.' }),
+    userId: t.id({ description: 'Whose they are. Others than one’s own: admins only.' }),
+    apiKeyId: t.id({ description: 'The API key they came with.' }),
+    search: t.string({
+      description: 'Part of an id, of an error’s code or message, or of a tag’s name or value. Up to 200 characters.',
+    }),
+    from: t.field({ type: 'DateTime', description: 'Started at this time or later. Makes a search faster.' }),
+    to: t.field({ type: 'DateTime', description: 'Started before this time.' }),
+  }),
+});
+
+const RequestConnection = connectionOf(Request, 'Request', 'requests');
+
+builder.queryFields((t) => ({
+  request: t.field({
+    type: Request,
+    nullable: true,
+    authScopes: { user: true },
+    description: 'One request, within a second of its end. Null: there is none that you may see. Admins see all.',
+    args: { id: t.arg.id({ required: true, description: 'The `requestId` of its answer.' }) },
+    resolve: async (_root, { id }, { caller, services }) => {
+      if (!isUuid(id)) return null;
+      const owner = visibleOwner(caller, null);
+      const condition = owner
+        ? { sql: 'id = $1 AND user_id = $2', values: [id, owner] }
+        : { sql: 'id = $1', values: [id] };
+      return (await readRequests(services.pool, condition, 1))[0] ?? null;
+    },
+  }),
+  requests: t.field({
+    type: RequestConnection,
+    authScopes: { user: true },
+    description: 'The request log, newest first: your own, or everybody’s for admins.',
+    complexity: pageComplexity,
+    args: { filter: t.arg({ type: RequestFilter, description: 'Default: all.' }), ...pageArgs() },
+    resolve: (_root, { filter, ...page }, { caller, services }) =>
+      readPage(page, {
+        rows: (after, limit) => readRequests(services.pool, requestCondition(caller, filter ?? {}, after), limit),
+        count: () => countRequests(services.pool, requestCondition(caller, filter ?? {}, null)),
+      }),
+  }),
+}));

@@ -1,0 +1,187 @@
+import type { Pool } from 'pg';
+import type { AttemptReport } from '../../gateway/completion.ts';
+import type { Door, RequestStatus } from '../../gateway/ledger/records.ts';
+import { ERROR_CODES, type ErrorCode } from '../../platform/errors.ts';
+import { type Picodollars, picodollars } from '../../platform/money.ts';
+import type { Condition } from './request-filter.ts';
+import type { ReportedUsage } from './types.ts';
+
+/** A completion as the ledger has it. */
+export interface LoggedRequest {
+  id: string;
+  status: RequestStatus;
+  door: Door;
+  isStreamed: boolean;
+  startedAt: Date;
+  finishedAt: Date;
+  userId: string | null;
+  apiKeyId: string | null;
+  route: string | null;
+  requestedModel: string | null;
+  provider: string | null;
+  model: string | null;
+  finishReason: string | null;
+  errorCode: ErrorCode | null;
+  errorMessage: string | null;
+  usage: ReportedUsage;
+  cost: Picodollars | null;
+  latencyMs: number;
+  timeToFirstTokenMs: number | null;
+  attemptCount: number;
+  configVersion: bigint;
+  tags: Readonly<Record<string, string>>;
+  warnings: readonly string[];
+}
+
+interface OutcomeRow {
+  id: string;
+  status: RequestStatus;
+  started_at: Date;
+  finished_at: Date;
+  provider_slug: string | null;
+  model: string | null;
+  finish_reason: string | null;
+  error_code: string | null;
+  error_message: string | null;
+  input_tokens: number | null;
+  output_tokens: number | null;
+  cached_tokens: number | null;
+  reasoning_tokens: number | null;
+  is_estimated: boolean;
+  cost: string | null;
+  latency_ms: number;
+  time_to_first_token_ms: number | null;
+}
+
+interface CompletionRow extends OutcomeRow {
+  door: Door;
+  is_streamed: boolean;
+  user_id: string | null;
+  api_key_id: string | null;
+  route_slug: string | null;
+  requested_model: string | null;
+  attempt_count: number;
+  config_version: string;
+  tags: Record<string, string>;
+  warnings: string[];
+}
+
+interface AttemptRow extends OutcomeRow {
+  completion_id: string;
+  number: number;
+  provider_slug: string;
+  model: string;
+  answered_model: string | null;
+  upstream_status: number | null;
+  cache_write_tokens: number | null;
+}
+
+const OUTCOME = `id, status::text, started_at, finished_at, provider_slug, model, finish_reason, error_code, error_message,
+  input_tokens, output_tokens, cached_tokens, reasoning_tokens, is_estimated, cost::text, latency_ms, time_to_first_token_ms`;
+
+/** The newest `limit` of those that `condition` lets through, newest first. */
+export async function readRequests(pool: Pool, condition: Condition, limit: number): Promise<LoggedRequest[]> {
+  const { rows } = await pool.query<CompletionRow>(
+    `SELECT ${OUTCOME}, door, is_streamed, user_id, api_key_id, route_slug, requested_model, attempt_count,
+            config_version::text, tags, warnings
+       FROM completions WHERE ${condition.sql} ORDER BY id DESC LIMIT ${limit}`,
+    condition.values,
+  );
+  return rows.map(toRequest);
+}
+
+export async function countRequests(pool: Pool, condition: Condition): Promise<number> {
+  const sql = `SELECT count(*)::int AS count FROM completions WHERE ${condition.sql}`;
+  const { rows } = await pool.query<{ count: number }>(sql, condition.values);
+  return rows[0]?.count ?? 0;
+}
+
+/** The attempts of several completions in one statement, each list in the order in which they were made. */
+export async function readAttempts(
+  pool: Pool,
+  completionIds: readonly string[],
+): Promise<Map<string, AttemptReport[]>> {
+  const attempts = new Map<string, AttemptReport[]>();
+  const { rows } = await pool.query<AttemptRow>(
+    `SELECT ${OUTCOME}, completion_id, number, answered_model, upstream_status, cache_write_tokens
+       FROM attempts WHERE completion_id = ANY($1::uuid[]) ORDER BY completion_id, number`,
+    [completionIds],
+  );
+  for (const row of rows) {
+    const list = attempts.get(row.completion_id);
+    if (list) list.push(toAttempt(row));
+    else attempts.set(row.completion_id, [toAttempt(row)]);
+  }
+  return attempts;
+}
+
+function toRequest(row: CompletionRow): LoggedRequest {
+  return {
+    id: row.id,
+    status: row.status,
+    door: row.door,
+    isStreamed: row.is_streamed,
+    startedAt: row.started_at,
+    finishedAt: row.finished_at,
+    userId: row.user_id,
+    apiKeyId: row.api_key_id,
+    route: row.route_slug,
+    requestedModel: row.requested_model,
+    provider: row.provider_slug,
+    model: row.model,
+    finishReason: row.finish_reason,
+    errorCode: toErrorCode(row.error_code),
+    errorMessage: row.error_message,
+    usage: toUsage(row, null),
+    cost: toMoney(row.cost),
+    latencyMs: row.latency_ms,
+    timeToFirstTokenMs: row.time_to_first_token_ms,
+    attemptCount: row.attempt_count,
+    configVersion: BigInt(row.config_version),
+    tags: row.tags,
+    warnings: row.warnings,
+  };
+}
+
+function toAttempt(row: AttemptRow): AttemptReport {
+  return {
+    id: row.id,
+    number: row.number,
+    provider: row.provider_slug,
+    model: row.model,
+    answeredModel: row.answered_model,
+    status: row.status,
+    startedAt: row.started_at.getTime(),
+    finishedAt: row.finished_at.getTime(),
+    upstreamStatus: row.upstream_status,
+    finishReason: row.finish_reason,
+    errorCode: toErrorCode(row.error_code),
+    errorMessage: row.error_message,
+    usage: toUsage(row, row.cache_write_tokens),
+    isEstimated: row.is_estimated,
+    cost: toMoney(row.cost),
+    latencyMs: row.latency_ms,
+    timeToFirstTokenMs: row.time_to_first_token_ms,
+  };
+}
+
+function toUsage(row: OutcomeRow, cacheWriteTokens: number | null): ReportedUsage {
+  return {
+    inputTokens: row.input_tokens,
+    outputTokens: row.output_tokens,
+    cachedTokens: row.cached_tokens,
+    cacheWriteTokens,
+    reasoningTokens: row.reasoning_tokens,
+    isEstimated: row.is_estimated,
+  };
+}
+
+function toMoney(text: string | null): Picodollars | null {
+  return text === null ? null : picodollars(BigInt(text));
+}
+
+/** A newer version of Signalbox may have written codes that this one does not know. */
+function toErrorCode(code: string | null): ErrorCode | null {
+  if (code === null) return null;
+  return Object.hasOwn(ERROR_CODES, code) ? (code as ErrorCode) : 'INTERNAL';
+}

@@ -1,0 +1,61 @@
+import type { AnswerHead, CompletionReport, CompletionRequest } from '../../gateway/completion.ts';
+import { type SignalboxError, ValidationError } from '../../platform/errors.ts';
+import type { Context } from '../schema/context.ts';
+import { coalesce, type Delta } from './coalesce.ts';
+import type { CompletionInput } from './input.ts';
+import { toOpenAI } from './to-openai.ts';
+import { type Answer, readAnswer, Transcript } from './transcript.ts';
+
+/** Who asks, and the signal that aborts when they leave. */
+type Caller = Pick<Context, 'caller' | 'signal'> & { services: Pick<Context['services'], 'gateway'> };
+
+/** One event of a streamed completion: `started`, any number of deltas, then `finished` or `failed`. */
+export type StreamedEvent =
+  | { type: 'started'; head: AnswerHead }
+  | Delta
+  | { type: 'finished'; answer: Answer }
+  | { type: 'failed'; error: SignalboxError; report: CompletionReport | null; requestId: string | null };
+
+/**
+ * Makes a completion and returns its whole answer. Stops the upstream call when the client leaves.
+ * @throws SignalboxError: ValidationError for the input, and what the gateway fails with.
+ */
+export async function complete(context: Caller, input: CompletionInput): Promise<Answer> {
+  let body: Buffer | null = null;
+  for await (const event of context.services.gateway.complete(toRequest(context, input, false))) {
+    if (event.type === 'failed') throw event.error;
+    if (event.type === 'body') body = event.body;
+    if (event.type === 'finished' && body) return readAnswer(body, event.report);
+  }
+  throw new Error('A completion ended without an answer and without a failure.');
+}
+
+/** Makes a completion and yields its answer as it comes. Every expected failure is its last event. */
+export async function* streamCompletion(
+  context: Caller,
+  input: CompletionInput,
+): AsyncGenerator<StreamedEvent, void, undefined> {
+  const request = tryToRequest(context, input);
+  if (request instanceof ValidationError) {
+    yield { type: 'failed', error: request, report: null, requestId: null };
+    return;
+  }
+  const transcript = new Transcript();
+  for await (const event of coalesce(context.services.gateway.complete(request))) {
+    if (event.type === 'delta') transcript.add(event);
+    yield event.type === 'finished' ? { type: 'finished', answer: transcript.finish(event.report) } : event;
+  }
+}
+
+function tryToRequest(context: Caller, input: CompletionInput): CompletionRequest | ValidationError {
+  try {
+    return toRequest(context, input, true);
+  } catch (error) {
+    if (error instanceof ValidationError) return error;
+    throw error;
+  }
+}
+
+function toRequest({ caller, signal }: Caller, input: CompletionInput, isStreamed: boolean): CompletionRequest {
+  return { caller, door: 'GRAPHQL', signal, sandbox: null, ...toOpenAI(input, isStreamed) };
+}

@@ -1,0 +1,175 @@
+import type { AttemptReport } from '../../gateway/completion.ts';
+import type { Usage } from '../../gateway/ledger/prices.ts';
+import type { RequestStatus } from '../../gateway/ledger/records.ts';
+import { builder } from '../schema/builder.ts';
+import { ErrorCodeEnum } from '../schema/errors.ts';
+import type { Answer, ToolCall } from './transcript.ts';
+
+export const RequestStatusEnum = builder.enumType('RequestStatus', {
+  description: 'How a request ended.',
+  values: {
+    SUCCEEDED: { value: 'SUCCEEDED', description: 'With a whole answer.' },
+    FAILED: { value: 'FAILED', description: 'With an error.' },
+    CANCELLED: { value: 'CANCELLED', description: 'The client left or cancelled; what was used is on the ledger.' },
+    INDETERMINATE: {
+      value: 'INDETERMINATE',
+      description: 'The server died while it ran; its usage and cost are estimates.',
+    },
+  } satisfies Record<RequestStatus, { value: RequestStatus; description: string }>,
+});
+
+/** Usage, and whether it was counted here. */
+export type ReportedUsage = Usage & { isEstimated: boolean };
+
+export const UsageType = builder.objectRef<ReportedUsage>('Usage').implement({
+  description: 'Tokens that were used. Null: the provider did not say.',
+  fields: (t) => ({
+    inputTokens: t.exposeInt('inputTokens', { nullable: true, description: 'Of the prompt, cached ones included.' }),
+    outputTokens: t.exposeInt('outputTokens', {
+      nullable: true,
+      description: 'Of the answer, reasoning included.',
+    }),
+    totalTokens: t.int({
+      nullable: true,
+      description: 'Input and output together.',
+      resolve: ({ inputTokens, outputTokens }) =>
+        inputTokens === null || outputTokens === null ? null : inputTokens + outputTokens,
+    }),
+    cachedTokens: t.exposeInt('cachedTokens', { nullable: true, description: 'Input tokens read from a cache.' }),
+    reasoningTokens: t.exposeInt('reasoningTokens', {
+      nullable: true,
+      description: 'Output tokens spent on reasoning.',
+    }),
+    isEstimated: t.exposeBoolean('isEstimated', {
+      description: 'Whether Signalbox counted them, because the provider did not.',
+    }),
+  }),
+});
+
+export const AttemptType = builder.objectRef<AttemptReport>('Attempt').implement({
+  description: 'One upstream call of a completion.',
+  fields: (t) => ({
+    id: t.exposeID('id', { description: 'A UUIDv7.' }),
+    number: t.exposeInt('number', { description: 'From 1, in the order in which they were made.' }),
+    provider: t.exposeString('provider', { description: 'Slug of the provider.' }),
+    model: t.exposeString('model', { description: 'The model that was asked for.' }),
+    answeredModel: t.exposeString('answeredModel', {
+      nullable: true,
+      description: 'The model that the provider says answered.',
+    }),
+    status: t.expose('status', { type: RequestStatusEnum, description: 'How it ended.' }),
+    startedAt: t.field({
+      type: 'DateTime',
+      description: 'When it was sent.',
+      resolve: ({ startedAt }) => new Date(startedAt),
+    }),
+    upstreamStatus: t.exposeInt('upstreamStatus', {
+      nullable: true,
+      description: 'HTTP status of the provider’s answer; null when there was none.',
+    }),
+    finishReason: t.exposeString('finishReason', {
+      nullable: true,
+      description: 'Why the answer ended: `stop`, `length`, `tool_calls`, `content_filter`. Null: it did not.',
+    }),
+    errorCode: t.expose('errorCode', { type: ErrorCodeEnum, nullable: true, description: 'Null: it did not fail.' }),
+    errorMessage: t.exposeString('errorMessage', { nullable: true, description: 'What went wrong, in a sentence.' }),
+    usage: t.field({
+      type: UsageType,
+      description: 'What it used.',
+      resolve: ({ usage, isEstimated }) => ({ ...usage, isEstimated }),
+    }),
+    cost: t.expose('cost', {
+      type: 'USD',
+      nullable: true,
+      description: 'Usage × the price at that time, exactly. Null: the usage or the price is unknown.',
+    }),
+    latencyMs: t.exposeInt('latencyMs', { description: 'From its dispatch to its end, in milliseconds.' }),
+    timeToFirstTokenMs: t.exposeInt('timeToFirstTokenMs', {
+      nullable: true,
+      description: 'From its dispatch to the first token, in milliseconds. Null: not streamed, or none came.',
+    }),
+  }),
+});
+
+const ToolCallType = builder.objectRef<ToolCall>('ToolCall').implement({
+  description: 'A call of one of the client’s tools that the model asks for.',
+  fields: (t) => ({
+    id: t.exposeString('id', {
+      nullable: true,
+      description: 'Names it in the message with its result. Null: the provider gave none.',
+    }),
+    name: t.exposeString('name', { description: 'Name of the tool.' }),
+    arguments: t.exposeString('arguments', {
+      description: 'JSON text as the model wrote it; models do write invalid JSON.',
+    }),
+  }),
+});
+
+export const CompletionType = builder.objectRef<Answer>('Completion').implement({
+  description: 'An answer, and what it took.',
+  fields: (t) => ({
+    requestId: t.id({
+      description: 'Finds it in `request(id)` and `requests`.',
+      resolve: ({ report }) => report.requestId,
+    }),
+    text: t.exposeString('text', {
+      nullable: true,
+      description: 'The answer. Null: it has none, only tool calls; or it was streamed and longer than 4 MiB.',
+    }),
+    reasoning: t.exposeString('reasoning', { nullable: true, description: 'The reasoning that the model shows.' }),
+    toolCalls: t.field({
+      type: [ToolCallType],
+      description: 'The tools that the model wants called.',
+      resolve: ({ toolCalls }) => [...toolCalls],
+    }),
+    finishReason: t.string({
+      nullable: true,
+      description: 'Why the answer ended: `stop`, `length`, `tool_calls`, `content_filter`.',
+      resolve: ({ report }) => report.finishReason,
+    }),
+    usage: t.field({
+      type: UsageType,
+      description: 'What it used, over all attempts.',
+      resolve: ({ report }) => ({ ...report.usage, isEstimated: report.isEstimated }),
+    }),
+    cost: t.field({
+      type: 'USD',
+      nullable: true,
+      description: 'What it cost, over all attempts, exactly. Null: a usage or price is unknown.',
+      resolve: ({ report }) => report.cost,
+    }),
+    provider: t.string({
+      nullable: true,
+      description: 'Slug of the provider that answered.',
+      resolve: ({ report }) => report.provider,
+    }),
+    model: t.string({
+      nullable: true,
+      description: 'The model that answered.',
+      resolve: ({ report }) => report.model,
+    }),
+    route: t.string({
+      nullable: true,
+      description: 'Slug of the route it took. Null: the client named a model.',
+      resolve: ({ report }) => report.route,
+    }),
+    latencyMs: t.int({
+      description: 'From its admission to its end, in milliseconds.',
+      resolve: ({ report }) => report.latencyMs,
+    }),
+    timeToFirstTokenMs: t.int({
+      nullable: true,
+      description: 'From its admission to its first token, in milliseconds. Null: it was not streamed.',
+      resolve: ({ report }) => report.timeToFirstTokenMs,
+    }),
+    warnings: t.stringList({
+      description: 'What was changed or left out on the way, in sentences.',
+      resolve: ({ report }) => [...report.warnings],
+    }),
+    attempts: t.field({
+      type: [AttemptType],
+      description: 'Its upstream calls, the first one first.',
+      resolve: ({ report }) => [...report.attempts],
+    }),
+  }),
+});

@@ -1,0 +1,56 @@
+import { PROVIDER_KINDS, type ProviderKind } from '../../gateway/upstream/kinds.ts';
+import type { Provider } from '../../generated/prisma/client.ts';
+import { ConflictError, ProviderNotFoundError, ValidationError } from '../../platform/errors.ts';
+import type { Transaction } from '../schema/change-configuration.ts';
+import type { Services } from '../schema/context.ts';
+import { byIdOrSlug, resolveBaseUrl } from './lookup.ts';
+
+/** What the services of this room need. */
+export type ProviderServices = Pick<Services, 'prisma' | 'snapshots' | 'secretBox'>;
+
+export async function findProvider(tx: Transaction, services: ProviderServices, idOrSlug: string) {
+  const provider = await tx.provider.findUnique({
+    where: byIdOrSlug(idOrSlug),
+    include: { keys: { select: { id: true } } },
+  });
+  if (provider) return provider;
+  throw new ProviderNotFoundError(
+    idOrSlug,
+    services.snapshots.current.providers.map(({ slug }) => slug),
+  );
+}
+
+export async function activeProviderId(tx: Transaction): Promise<string | null> {
+  const configuration = await tx.configuration.findUniqueOrThrow({ where: { id: 1 } });
+  return configuration.activeProviderId;
+}
+
+/** A route's name is looked up before a provider's, so a provider with the same slug could not be named. */
+export async function requireFreeSlug(tx: Transaction, slug: string): Promise<void> {
+  const route = await tx.route.findFirst({ where: { OR: [{ slug }, { aliases: { has: slug } }] } });
+  if (route) throw new ConflictError(`The slug "${slug}" is taken by a route; choose another one.`);
+  const provider = await tx.provider.findUnique({ where: { slug } });
+  if (provider) throw new ConflictError(`The slug "${slug}" is taken by the provider ${provider.name}.`);
+}
+
+export async function requireInactive(tx: Transaction, provider: Provider): Promise<void> {
+  if ((await activeProviderId(tx)) !== provider.id) return;
+  throw invalid('isEnabled', `The provider "${provider.slug}" is the active one; activate another one first.`);
+}
+
+export function requireBaseUrl(kind: ProviderKind, baseUrl: string | null): void {
+  if (kind !== 'SANDBOX' && resolveBaseUrl({ kind, baseUrl }) === null)
+    throw invalid('baseUrl', `must be given, because the kind ${kind} has no default`);
+}
+
+export function mayServe(kind: ProviderKind, keyCount: number): boolean {
+  return keyCount > 0 || PROVIDER_KINDS[kind].worksWithoutKey;
+}
+
+export function keyNeeded(path: string, provider: string): ValidationError {
+  return invalid(path, `The provider "${provider}" needs a key before it can be enabled; set one with setProviderKey.`);
+}
+
+export function invalid(path: string, message: string): ValidationError {
+  return new ValidationError([{ path, message }]);
+}

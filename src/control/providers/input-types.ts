@@ -1,0 +1,76 @@
+import { builder } from '../schema/builder.ts';
+import { ProviderKindEnum } from './provider-type.ts';
+
+const ModelInput = builder.inputType('ModelInput', {
+  description: 'A model of a provider. For one that is there already, a field that is left out stays as it is.',
+  fields: (t) => ({
+    name: t.string({ required: true, description: 'The name the provider knows it by.' }),
+    displayName: t.string({ description: 'The name for people. Default: `name`.' }),
+    inputPrice: t.field({
+      type: 'USD',
+      description: 'Per 1M input tokens. All prices of a model are replaced together; null: unknown.',
+    }),
+    outputPrice: t.field({ type: 'USD', description: 'Per 1M output tokens; needed with `inputPrice`.' }),
+    cacheReadPrice: t.field({ type: 'USD', description: 'Per 1M cached input tokens. Default: `inputPrice`.' }),
+    cacheWritePrice: t.field({
+      type: 'USD',
+      description: 'Per 1M input tokens written to the cache. Default: `inputPrice`.',
+    }),
+    contextTokens: t.int({ description: 'Tokens of input and output that fit together; null: unknown.' }),
+    maxOutputTokens: t.int({ description: 'Most tokens of one answer; null: unknown.' }),
+    isEnabled: t.boolean({ description: 'Whether completions may go to it. Default: true.' }),
+  }),
+});
+
+export const CreateProvider = builder.inputType('CreateProviderInput', {
+  description: 'A new provider.',
+  fields: (t) => ({
+    name: t.string({ required: true, description: 'The name for people, up to 100 characters.' }),
+    slug: t.string({
+      description: 'Lower-case letters, digits and dashes, up to 63; unique. Default: made from the name.',
+    }),
+    kind: t.field({
+      type: ProviderKindEnum,
+      description: 'What it is. Default: inferred from the address, then the name, else CUSTOM.',
+    }),
+    baseUrl: t.string({
+      description: 'Where its OpenAI dialect is: `https://api.example.com/v1`. Default: the kind’s; CUSTOM has none.',
+    }),
+    isEnabled: t.boolean({
+      description: 'Whether completions may go to it. Default: true, if it has the key that its kind needs.',
+    }),
+    priority: t.int({ description: 'Lower is tried earlier when another provider fails. Default: 100.' }),
+    timeoutMs: t.int({
+      description: 'Longest time of one upstream call, 1,000 to 3,600,000 milliseconds. Default: 600,000.',
+    }),
+    apiKey: t.string({ description: 'Its key. Stored encrypted, and never shown again.' }),
+    models: t.field({
+      type: [ModelInput],
+      description: 'Its models, up to 500. The first is used where none is named.',
+    }),
+  }),
+});
+
+export const UpdateProvider = builder.inputType('UpdateProviderInput', {
+  description: 'Changes to a provider. A field that is left out, or null, stays as it is.',
+  fields: (t) => ({
+    id: t.id({ required: true, description: 'Its id or its slug.' }),
+    version: t.int({ required: true, description: 'The `version` that was read. A stale one is refused.' }),
+    name: t.string({ description: 'The name for people, up to 100 characters.' }),
+    slug: t.string({ description: 'Lower-case letters, digits and dashes, up to 63; unique.' }),
+    kind: t.field({ type: ProviderKindEnum, description: 'What it is.' }),
+    baseUrl: t.string({ description: 'Where its OpenAI dialect is. Null: the kind’s default.' }),
+    isEnabled: t.boolean({ description: 'Whether completions may go to it. The active provider cannot be disabled.' }),
+    priority: t.int({ description: 'Lower is tried earlier when another provider fails.' }),
+    timeoutMs: t.int({ description: 'Longest time of one upstream call, 1,000 to 3,600,000 milliseconds.' }),
+    models: t.field({ type: [ModelInput], description: 'Models to add or update, up to 500. The others stay.' }),
+  }),
+});
+
+export const SetProviderKey = builder.inputType('SetProviderKeyInput', {
+  description: 'A provider’s new key.',
+  fields: (t) => ({
+    provider: t.id({ required: true, description: 'The provider’s id or slug.' }),
+    key: t.string({ required: true, description: 'The key: up to 4,096 characters without white space.' }),
+  }),
+});

@@ -1,0 +1,76 @@
+import { PROVIDER_KINDS, type ProviderKind } from '../../gateway/upstream/kinds.ts';
+import { builder } from '../schema/builder.ts';
+import { byIdOrSlug, resolveBaseUrl } from './lookup.ts';
+import './model-type.ts';
+
+const MEANINGS = Object.fromEntries(
+  Object.entries(PROVIDER_KINDS).map(([kind, { name, defaultBaseUrl }]) => [
+    kind,
+    `${name}, at ${defaultBaseUrl} unless it has its own address.`,
+  ]),
+) as Record<ProviderKind, string>;
+MEANINGS.CUSTOM = 'Any other server that speaks the OpenAI dialect, at its own address.';
+MEANINGS.SANDBOX = 'The sandbox inside Signalbox: deterministic answers, and faults on request. No real model.';
+
+export const ProviderKindEnum = builder.enumType('ProviderKind', {
+  description: 'What a provider is, and so where it is by default and how it is spoken to.',
+  values: Object.fromEntries(
+    Object.entries(MEANINGS).map(([kind, description]) => [kind, { value: kind, description }]),
+  ) as Record<ProviderKind, { value: ProviderKind; description: string }>,
+});
+
+export const Provider = builder.prismaObject('Provider', {
+  description: 'An upstream account: where it is, what it may be used for, and its key. Admins only.',
+  fields: (t) => ({
+    id: t.exposeID('id', { description: 'A UUIDv7.' }),
+    slug: t.exposeString('slug', { description: 'Its name in `model`: `<slug>/<model>` sends to this provider.' }),
+    name: t.exposeString('name', { description: 'The name for people.' }),
+    kind: t.expose('kind', { type: ProviderKindEnum, description: 'What it is.' }),
+    baseUrl: t.string({
+      nullable: true,
+      description:
+        'Where it is called: its own address, or its kind’s default. Null: this server does not know it yet.',
+      resolve: (provider, _args, { services }) =>
+        resolveBaseUrl(provider) ?? services.snapshots.current.providersById.get(provider.id)?.baseUrl ?? null,
+    }),
+    isEnabled: t.exposeBoolean('isEnabled', { description: 'Whether completions may go to it.' }),
+    isActive: t.boolean({
+      description: 'Whether it is the one that the route `default` sends to.',
+      resolve: ({ id }, _args, { services }) => services.snapshots.current.activeProviderId === id,
+    }),
+    priority: t.exposeInt('priority', { description: 'Lower is tried earlier when another provider fails.' }),
+    timeoutMs: t.exposeInt('outMs', { description: 'Longest time of one upstream call, in milliseconds.' }),
+    version: t.exposeInt('version', { description: 'Goes up with each change; `updateProvider` wants the latest.' }),
+    keyHint: t.string({
+      nullable: true,
+      description: 'What may be shown of its key: `sk-…a1b2`. Null: it has none.',
+      select: { keys: { select: { hint: true }, orderBy: { id: 'asc' }, take: 1 } },
+      resolve: ({ keys }) => keys[0]?.hint ?? null,
+    }),
+    models: t.relation('models', {
+      description: 'Its catalog entries; the first enabled one is used where no model is named.',
+      query: { orderBy: [{ position: 'asc' }, { name: 'asc' }] },
+    }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was created.' }),
+    updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When it was changed last.' }),
+  }),
+});
+
+builder.queryFields((t) => ({
+  providers: t.prismaField({
+    type: ['Provider'],
+    authScopes: { admin: true },
+    description: 'All providers, in the order in which they are tried. Admins only.',
+    resolve: (query, _root, _args, { services }) =>
+      services.prisma.provider.findMany({ ...query, orderBy: [{ priority: 'asc' }, { slug: 'asc' }] }),
+  }),
+  provider: t.prismaField({
+    type: 'Provider',
+    nullable: true,
+    authScopes: { admin: true },
+    description: 'One provider; null when there is none. Admins only.',
+    args: { id: t.arg.id({ required: true, description: 'Its id or its slug.' }) },
+    resolve: (query, _root, { id }, { services }) =>
+      services.prisma.provider.findUnique({ ...query, where: byIdOrSlug(id) }),
+  }),
+}));

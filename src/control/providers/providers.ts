@@ -1,0 +1,74 @@
+import { ConflictError, ProviderNotFoundError, ValidationError } from '../../platform/errors.ts';
+import { builder } from '../schema/builder.ts';
+import { directOutcome, outcome } from '../schema/result.ts';
+import { type Activation, activateProvider } from './activate.ts';
+import { CreateProvider, SetProviderKey, UpdateProvider } from './input-types.ts';
+import { Provider } from './provider-type.ts';
+import { createProvider, setProviderKey, updateProvider } from './service.ts';
+
+const ActivateProviderSuccess = builder.objectRef<Activation>('ActivateProviderSuccess').implement({
+  description: 'The provider is the active one.',
+  fields: (t) => ({
+    active: t.prismaField({
+      type: Provider,
+      description: 'The provider that is active now.',
+      resolve: (query, { activeId }, _args, { services }) =>
+        services.prisma.provider.findUniqueOrThrow({ ...query, where: { id: activeId } }),
+    }),
+    previous: t.prismaField({
+      type: Provider,
+      nullable: true,
+      description: 'The one that was active before; null when there was none.',
+      resolve: (query, { previousId }, _args, { services }) =>
+        previousId === null ? null : services.prisma.provider.findUnique({ ...query, where: { id: previousId } }),
+    }),
+    switchedAt: t.expose('switchedAt', { type: 'DateTime', description: 'When it was done.' }),
+    message: t.exposeString('message', { description: 'What was done, in a sentence.' }),
+  }),
+});
+
+builder.mutationFields((t) => ({
+  createProvider: t.prismaField({
+    type: Provider,
+    authScopes: { admin: true },
+    description: 'Adds a provider with its models and its key. Admins only.',
+    args: { input: t.arg({ type: CreateProvider, required: true, description: 'What it shall be.' }) },
+    errors: outcome('provider', 'The new provider.', ValidationError, ConflictError),
+    resolve: async (query, _root, { input }, { services }) => {
+      const id = await createProvider(services, input);
+      return services.prisma.provider.findUniqueOrThrow({ ...query, where: { id } });
+    },
+  }),
+  updateProvider: t.prismaField({
+    type: Provider,
+    authScopes: { admin: true },
+    description: 'Changes a provider, and adds or updates the models that are named. Admins only.',
+    args: { input: t.arg({ type: UpdateProvider, required: true, description: 'Which one, and what changes.' }) },
+    errors: outcome('provider', 'The provider as it is now.', ValidationError, ProviderNotFoundError, ConflictError),
+    resolve: async (query, _root, { input }, { services }) => {
+      const id = await updateProvider(services, input);
+      return services.prisma.provider.findUniqueOrThrow({ ...query, where: { id } });
+    },
+  }),
+  setProviderKey: t.prismaField({
+    type: Provider,
+    authScopes: { admin: true },
+    description:
+      'Stores a provider’s key, encrypted, in the place of the one it had. Its first key enables it. Admins only.',
+    args: { input: t.arg({ type: SetProviderKey, required: true, description: 'Which provider, and the key.' }) },
+    errors: outcome('provider', 'The provider as it is now.', ValidationError, ProviderNotFoundError),
+    resolve: async (query, _root, { input }, { services }) => {
+      const id = await setProviderKey(services, input);
+      return services.prisma.provider.findUniqueOrThrow({ ...query, where: { id } });
+    },
+  }),
+  activateProvider: t.field({
+    type: ActivateProviderSuccess,
+    authScopes: { admin: true },
+    description:
+      'Makes a provider the active one: the route `default` sends to it, and loses the targets it had. Admins only.',
+    args: { id: t.arg.id({ required: true, description: 'Its id or its slug.' }) },
+    errors: directOutcome(ValidationError, ProviderNotFoundError),
+    resolve: (_root, { id }, { services }) => activateProvider(services, id),
+  }),
+}));
