@@ -1,11 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import type { Log } from '../log.ts';
+import { StartError } from '../start-error.ts';
 import type { DatabaseConnection } from './connection.ts';
 import { type Migration, readMigrationLock, readMigrations } from './migration-files.ts';
 
-/** The database is not what this version of Signalbox can migrate. The message says why, and what to do. */
-export class MigrationError extends Error {}
+/** The database is not what this version of Signalbox can migrate. */
+export class MigrationError extends StartError {}
 
 /** A row of Prisma's table of migrations. */
 interface Recorded {

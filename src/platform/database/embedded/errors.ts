@@ -1,4 +1,4 @@
-import { SettingsError } from '../../settings.ts';
+import { StartError } from '../../start-error.ts';
 
-/** The embedded Postgres cannot be used here. The message says why in a sentence, and what would help. */
-export class EmbeddedPostgresError extends SettingsError {}
+/** The embedded Postgres cannot be used here. */
+export class EmbeddedPostgresError extends StartError {}
