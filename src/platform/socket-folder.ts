@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
-import { chown, lstat, mkdir } from 'node:fs/promises';
+import { lchown, lstat, mkdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { StartError } from './start-error.ts';
 
 /** macOS ends the path of a Unix socket at 103 bytes, Linux at 107. */
 const LONGEST_PATH = 100;
@@ -12,24 +13,27 @@ export function pathHash(path: string): string {
 }
 
 /**
- * A folder for Unix sockets, made with mode 0700 for `owner`: `preferred`, or where its path is too long for a
- * socket called `socketName`, a short one in the system's folder for temporary files, always the same for `preferred`.
- * @throws Error when the short one exists and belongs to somebody else.
+ * A folder for Unix sockets, made for `owner` with mode 0700 where it is missing: `preferred`, or where its path is
+ * too long for a socket called `socketName`, a short one in the system's folder for temporary files, always the same
+ * for `preferred`.
+ * @throws StartError when the short one exists and belongs to somebody else.
  */
 export async function socketFolder(
   preferred: string,
   socketName: string,
   owner: { uid: number; gid: number } | null,
 ): Promise<string> {
-  const fits = Buffer.byteLength(join(preferred, socketName)) <= LONGEST_PATH;
-  const folder = fits ? preferred : join(shortTemporaryFolder(), `signalbox-${pathHash(preferred)}`);
-  await mkdir(folder, { mode: 0o700, recursive: fits }).catch(ignoreExisting);
-  if (owner && process.getuid?.() === 0) await chown(folder, owner.uid, owner.gid);
+  const isShort = Buffer.byteLength(join(preferred, socketName)) <= LONGEST_PATH;
+  const folder = isShort ? preferred : join(shortTemporaryFolder(), `signalbox-${pathHash(preferred)}`);
+  await mkdir(folder, { mode: 0o700 }).catch(ignoreExisting);
+  const uid = process.getuid?.();
+  if (owner && uid === 0) await lchown(folder, owner.uid, owner.gid);
+  if (isShort) return folder;
   const found = await lstat(folder);
-  const uid = owner?.uid ?? process.getuid?.() ?? found.uid;
-  if (!found.isDirectory() || found.uid !== uid)
-    throw new Error(`${folder} belongs to somebody else; remove it, or set DATA_DIR to a folder with a shorter path.`);
-  return folder;
+  if (found.isDirectory() && found.uid === (owner?.uid ?? uid)) return folder;
+  throw new StartError(
+    `${folder} belongs to somebody else; remove it, or set DATA_DIR to a folder with a shorter path.`,
+  );
 }
 
 function shortTemporaryFolder(): string {
