@@ -10,7 +10,7 @@ const slug = z
   .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be 1 to 63 lower-case letters, digits or dashes, not starting with a dash')
   .refine((value) => !isUuid(value), 'must not look like an id');
 const baseUrl = z.string().max(500, 'must be at most 500 characters').transform(normalizeBaseUrl);
-const key = z
+export const providerKey = z
   .string()
   .regex(/^[\x21-\x7e]{1,4096}$/, 'must be 1 to 4,096 printable ASCII characters without white space');
 const priority = whole(0, 1_000_000);
@@ -67,7 +67,7 @@ export const createProviderInput = z.object({
   isEnabled: z.boolean().nullish(),
   priority: priority.nullish(),
   timeoutMs: timeoutMs.nullish(),
-  apiKey: key.nullish(),
+  apiKey: providerKey.nullish(),
   models: models.nullish(),
 });
 
@@ -85,7 +85,7 @@ export const updateProviderInput = z.object({
   models: models.nullish(),
 });
 
-export const setProviderKeyInput = z.object({ provider: z.string(), key });
+export const setProviderKeyInput = z.object({ provider: z.string(), key: providerKey });
 
 export type CreateProviderInput = z.input<typeof createProviderInput>;
 export type UpdateProviderInput = z.input<typeof updateProviderInput>;

@@ -1,0 +1,62 @@
+import { readFile } from 'node:fs/promises';
+import { z } from 'zod';
+import { PROVIDER_KINDS, type ProviderKind } from '../../gateway/upstream/kinds.ts';
+import { uuidv7 } from '../../platform/ids.ts';
+import { usdPerMillionToPicoPerToken } from '../../platform/money.ts';
+import { providerKey } from '../providers/input.ts';
+import { replaceKey } from '../providers/keys.ts';
+import { writeModels } from '../providers/models.ts';
+import type { Transaction } from '../schema/change-configuration.ts';
+import type { SeedParts } from '../seed.ts';
+
+const DATA = new URL('../../../prisma/seed/providers.json', import.meta.url);
+
+/** USD per 1M tokens → integer picodollars per token. */
+const price = z.string().transform((text, context) => {
+  const perToken = usdPerMillionToPicoPerToken(text);
+  if (perToken !== null) return perToken;
+  context.addIssue('is no price');
+  return z.NEVER;
+});
+
+const seedProviders = z.array(
+  z.strictObject({
+    slug: z.string(),
+    name: z.string(),
+    kind: z.enum(Object.keys(PROVIDER_KINDS) as [ProviderKind, ...ProviderKind[]]),
+    priority: z.int(),
+    models: z.array(
+      z.strictObject({
+        name: z.string(),
+        displayName: z.string(),
+        inputPrice: price,
+        outputPrice: price,
+        cacheReadPrice: price.optional(),
+        cacheWritePrice: price.optional(),
+        contextTokens: z.int(),
+        maxOutputTokens: z.int(),
+      }),
+    ),
+  }),
+);
+
+/**
+ * Creates the providers of the main kinds with their models: enabled where the settings hold a key for them, else
+ * disabled until they get one. The sandbox is enabled, and active.
+ */
+export async function createProviders(tx: Transaction, { secretBox, settings, log }: SeedParts): Promise<void> {
+  const providers = seedProviders.parse(JSON.parse(await readFile(DATA, 'utf8')));
+  for (const { models, ...provider } of providers) {
+    const { keyVariable, worksWithoutKey } = PROVIDER_KINDS[provider.kind];
+    const found = keyVariable ? settings.providerKeys.get(keyVariable)?.trim() : undefined;
+    const key = found === undefined ? null : providerKey.safeParse(found);
+    if (key?.error) log.warn(`${keyVariable} does not look like a key and was not stored`);
+    const id = uuidv7();
+    const isEnabled = worksWithoutKey || Boolean(key?.data);
+    await tx.provider.create({ data: { ...provider, id, isEnabled } });
+    if (key?.data) await replaceKey(tx, secretBox, id, key.data);
+    await writeModels(tx, id, models);
+    if (provider.kind === 'SANDBOX')
+      await tx.configuration.update({ where: { id: 1 }, data: { activeProviderId: id } });
+  }
+}
