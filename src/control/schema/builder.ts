@@ -12,7 +12,7 @@ import { ValidationError } from '../../platform/errors.ts';
 import type { Picodollars } from '../../platform/money.ts';
 import { accessPlugin, denial } from './access.ts';
 import type { Context } from './context.ts';
-import { capitalize, resultPlugin } from './result.ts';
+import { stylePlugin } from './style.ts';
 import { subscriptionPlugin } from './subscription.ts';
 
 /** The types every room builds on. Fields are not null and inputs are optional unless they say otherwise. */
@@ -49,7 +49,7 @@ export const builder = new SchemaBuilder<Types>({
     accessPlugin,
     subscriptionPlugin,
     ErrorsPlugin,
-    resultPlugin,
+    stylePlugin,
     PrismaPlugin,
     RelayPlugin,
     ValidationPlugin,
@@ -98,6 +98,10 @@ export const builder = new SchemaBuilder<Types>({
       ),
   },
 });
+
+function capitalize(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
+}
 
 builder.queryType({ description: 'What can be read.' });
 builder.mutationType({ description: 'What can be done. Expected failures are members of the result unions.' });

@@ -4,6 +4,7 @@ import type { Caller } from '../../gateway/admission/caller.ts';
 import type { RateLimiter } from '../../gateway/admission/rate-limit.ts';
 import type { Tokens } from '../../gateway/admission/tokens.ts';
 import type { Gateway } from '../../gateway/gateway.ts';
+import type { Ledger } from '../../gateway/ledger/ledger.ts';
 import type { SnapshotKeeper } from '../../gateway/snapshot/keeper.ts';
 import type { PrismaClient } from '../../generated/prisma/client.ts';
 import type { SecretBox } from '../../platform/crypto.ts';
@@ -23,6 +24,7 @@ export interface Services {
   rateLimiter: RateLimiter;
   snapshots: SnapshotKeeper;
   gateway: Gateway;
+  ledger: Ledger;
 }
 
 /** What a resolver gets. One lives as long as its operation; a subscription's as long as the subscription. */

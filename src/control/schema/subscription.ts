@@ -75,8 +75,8 @@ function linkSignals(outer: AbortSignal, inner: AbortController): () => void {
 export function liveSource<T>(
   events: AsyncIterable<T>,
   controller: AbortController,
-  permit: () => Promise<void>,
-  ended: () => void,
+  permit?: () => Promise<void>,
+  ended?: () => void,
 ): AsyncIterableIterator<T> {
   const iterator = events[Symbol.asyncIterator]();
   const done = { value: undefined, done: true } as const;
@@ -89,7 +89,7 @@ export function liveSource<T>(
   function finish(): void {
     if (isOver) return;
     isOver = true;
-    ended();
+    ended?.();
     controller.abort();
     leave(done);
     // Runs the source's own clean-up. A generator that is waiting gets to it once its wait ends, which the signal does.
@@ -103,7 +103,7 @@ export function liveSource<T>(
       const result = await iterator.next();
       if (isOver) return done;
       if (result.done) finish();
-      else await permit();
+      else await permit?.();
       return isOver ? done : result;
     } catch (error) {
       // What a source throws because it was told to stop is no news to anybody.

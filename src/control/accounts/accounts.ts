@@ -1,0 +1,159 @@
+import { z } from 'zod';
+import {
+  AuthenticationError,
+  ForbiddenError,
+  NotFoundError,
+  RateLimitedError,
+  ValidationError,
+} from '../../platform/errors.ts';
+import { builder } from '../schema/builder.ts';
+import { pageArgs, pageComplexity, readPage } from '../schema/connections.ts';
+import { directOutcome, outcome } from '../schema/result.ts';
+import { createApiKey, listApiKeys, revokeApiKey } from './api-keys.ts';
+import { PASSWORD_LENGTH } from './passwords.ts';
+import { logIn, refreshToken, type SignIn } from './sign-in.ts';
+import { ApiKey, ApiKeyConnection, User } from './types.ts';
+
+const password = z
+  .string()
+  .min(PASSWORD_LENGTH.min, `must have at least ${PASSWORD_LENGTH.min} characters`)
+  .max(PASSWORD_LENGTH.max, `must have at most ${PASSWORD_LENGTH.max} characters`);
+
+const LogInInput = builder.inputType('LogInInput', {
+  description: 'Who signs in.',
+  fields: (t) => ({
+    email: t.string({ required: true, description: 'The address of the account; upper and lower case are the same.' }),
+    password: t.string({ required: true, description: 'The password, at least 8 characters.' }),
+  }),
+  validate: z.object({ email: z.string().trim().pipe(z.email('must be an e-mail address').max(254)), password }),
+});
+
+const RefreshTokenInput = builder.inputType('RefreshTokenInput', {
+  description: 'What to sign in again with.',
+  fields: (t) => ({ token: t.string({ required: true, description: 'A token that is still valid.' }) }),
+  validate: z.object({ token: z.string().min(1, 'must not be empty').max(4096, 'is too long to be a token') }),
+});
+
+const CreateApiKeyInput = builder.inputType('CreateApiKeyInput', {
+  description: 'A new API key.',
+  fields: (t) => ({
+    name: t.string({ required: true, description: 'What it is for, up to 100 characters.' }),
+    isAdmin: t.boolean({ description: 'Whether it may be used for the control plane. Admins only. Default: false.' }),
+    ownerId: t.id({ description: 'The user it acts as. Admins only. Default: the caller.' }),
+    allowedRoutes: t.stringList({ description: 'Slugs of the routes it may use, up to 100. Default: all.' }),
+    rateLimitPerMinute: t.int({
+      description: 'Its own limit of requests a minute, from 1. Default: that of its owner’s tier.',
+    }),
+    expiresAt: t.field({ type: 'DateTime', description: 'When it stops working. Default: never.' }),
+    metadata: t.field({ type: 'JSON', description: 'An object to keep with it. Default: `{}`.' }),
+  }),
+  validate: z.object({
+    name: z.string().trim().min(1, 'must not be empty').max(100, 'must have at most 100 characters'),
+    isAdmin: z.boolean().nullish(),
+    ownerId: z.string().nullish(),
+    allowedRoutes: z.array(z.string().min(1).max(100)).max(100, 'must name at most 100 routes').nullish(),
+    rateLimitPerMinute: z.int().min(1, 'must be at least 1').nullish(),
+    expiresAt: z
+      .date()
+      .refine((time) => time.getTime() > Date.now(), 'must be in the future')
+      .nullish(),
+    metadata: z.record(z.string(), z.unknown(), 'must be a JSON object').nullish(),
+  }),
+});
+
+/** The success of a mutation that signs somebody in. */
+function signInSuccess(name: string) {
+  return builder.objectRef<SignIn>(name).implement({
+    description: 'Somebody is signed in. Send the token as `Authorization: Bearer <token>`.',
+    fields: (t) => ({
+      token: t.exposeString('token', { description: 'The token, a JWT.' }),
+      tokenType: t.string({ description: 'Always `Bearer`.', resolve: () => 'Bearer' }),
+      expiresIn: t.exposeInt('expiresIn', { description: 'Seconds it is valid.' }),
+      user: t.field({ type: User, description: 'Who is signed in.', resolve: ({ user }) => user }),
+    }),
+  });
+}
+
+const CreateApiKeySuccess = builder
+  .objectRef<Awaited<ReturnType<typeof createApiKey>>>('CreateApiKeySuccess')
+  .implement({
+    description: 'The key was created.',
+    fields: (t) => ({
+      key: t.exposeString('key', { description: 'The key itself. It is shown here once and never again.' }),
+      apiKey: t.field({ type: ApiKey, description: 'What is kept of it.', resolve: ({ apiKey }) => apiKey }),
+    }),
+  });
+
+builder.queryFields((t) => ({
+  me: t.prismaField({
+    type: User,
+    nullable: true,
+    authScopes: { completions: true },
+    description: 'Who is asking: the user who is signed in, or the owner of the API key. Null: anonymous.',
+    resolve: (query, _root, _args, { services, caller }) =>
+      caller.kind === 'ANONYMOUS'
+        ? null
+        : services.prisma.user.findUnique({ ...query, where: { id: caller.account.id } }),
+  }),
+  apiKeys: t.field({
+    type: ApiKeyConnection,
+    authScopes: { user: true },
+    description: 'API keys, newest first: one’s own. Admins may ask for those of a user, or for all.',
+    args: {
+      ownerId: t.arg.id({ description: 'Those of this user. Admins only.' }),
+      all: t.arg.boolean({ defaultValue: false, description: 'Those of all users. Admins only.' }),
+      ...pageArgs(),
+    },
+    complexity: pageComplexity,
+    resolve: (_root, { ownerId = null, all, ...page }, { services, caller }) =>
+      readPage(
+        page,
+        listApiKeys(services.prisma, caller, { ownerId, all: all ?? false }, { include: { owner: true } }),
+      ),
+  }),
+}));
+
+builder.mutationFields((t) => ({
+  logIn: t.field({
+    type: signInSuccess('LogInSuccess'),
+    authScopes: { public: true },
+    description: 'Signs in with e-mail address and password. 20 failures a minute from one address.',
+    args: { input: t.arg({ type: LogInInput, required: true, description: 'Who signs in.' }) },
+    errors: directOutcome(ValidationError, AuthenticationError, RateLimitedError),
+    resolve: (_root, { input }, { services, address }) => logIn(services, input, address),
+  }),
+  refreshToken: t.field({
+    type: signInSuccess('RefreshTokenSuccess'),
+    authScopes: { public: true },
+    description: 'Exchanges a token that is still valid for a fresh one, up to 30 days after the password was given.',
+    args: { input: t.arg({ type: RefreshTokenInput, required: true, description: 'What to sign in again with.' }) },
+    errors: directOutcome(ValidationError, AuthenticationError),
+    resolve: (_root, { input }, { services }) => refreshToken(services, input.token),
+  }),
+  createApiKey: t.field({
+    type: CreateApiKeySuccess,
+    authScopes: { user: true },
+    description: 'Creates an API key and shows it, once. It works on this server as soon as this answers.',
+    args: { input: t.arg({ type: CreateApiKeyInput, required: true, description: 'The new key.' }) },
+    errors: directOutcome(ValidationError, ForbiddenError, NotFoundError),
+    resolve: (_root, { input }, { services, caller }) =>
+      createApiKey(services, caller, {
+        name: input.name,
+        isAdmin: input.isAdmin ?? false,
+        ownerId: input.ownerId ?? null,
+        allowedRoutes: input.allowedRoutes ?? [],
+        rateLimitPerMinute: input.rateLimitPerMinute ?? null,
+        expiresAt: input.expiresAt ?? null,
+        metadata: input.metadata ?? {},
+      }),
+  }),
+  revokeApiKey: t.field({
+    type: ApiKey,
+    authScopes: { user: true },
+    description:
+      'Revokes an API key for good: one’s own, or as an admin anybody’s. It is refused as soon as this answers.',
+    args: { id: t.arg.id({ required: true, description: 'The key’s id.' }) },
+    errors: outcome('apiKey', 'The key that was revoked.', NotFoundError),
+    resolve: (_root, { id }, { services, caller }) => revokeApiKey(services, caller, id),
+  }),
+}));

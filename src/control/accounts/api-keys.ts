@@ -1,0 +1,96 @@
+import { type Caller, isAdmin } from '../../gateway/admission/caller.ts';
+import type { ApiKey, Prisma } from '../../generated/prisma/client.ts';
+import { hashApiKey } from '../../platform/crypto.ts';
+import { ForbiddenError, NotFoundError } from '../../platform/errors.ts';
+import { isUuid, maskSecret, newApiKey, uuidv7 } from '../../platform/ids.ts';
+import { denial } from '../schema/access.ts';
+import type { PageSource } from '../schema/connections.ts';
+import type { Services } from '../schema/context.ts';
+import { changeAccounts } from './change-accounts.ts';
+
+export interface NewApiKey {
+  name: string;
+  isAdmin: boolean;
+  ownerId: string | null;
+  allowedRoutes: string[];
+  rateLimitPerMinute: number | null;
+  expiresAt: Date | null;
+  metadata: object;
+}
+
+type AccountServices = Pick<Services, 'prisma' | 'accounts'>;
+
+/**
+ * Creates an API key for the caller or, as an admin, for another user.
+ * @returns the key itself, which is stored nowhere and cannot be shown again, and its row
+ * @throws ForbiddenError when only an admin may; NotFoundError when there is no such owner.
+ */
+export async function createApiKey(
+  services: AccountServices,
+  caller: Caller,
+  input: NewApiKey,
+): Promise<{ key: string; apiKey: ApiKey }> {
+  const callerId = accountId(caller);
+  const { ownerId: givenOwner, metadata, ...columns } = input;
+  const ownerId = givenOwner ?? callerId;
+  if (ownerId !== callerId) assertAdmin(caller, 'Only an admin creates API keys for other users.');
+  if (input.isAdmin) assertAdmin(caller, 'Only an admin creates admin API keys.');
+  const key = newApiKey();
+  const apiKey = await changeAccounts(services, async (tx, revision) => {
+    const owner = isUuid(ownerId) ? await tx.user.findUnique({ where: { id: ownerId }, select: { id: true } }) : null;
+    if (!owner) throw new NotFoundError('There is no user with this ownerId.');
+    const hash = new Uint8Array(hashApiKey(key));
+    const id = uuidv7();
+    return tx.apiKey.create({ data: { ...columns, id, ownerId, metadata, hash, hint: maskSecret(key), revision } });
+  });
+  return { key, apiKey };
+}
+
+/**
+ * Revokes a key for good; revoking it again changes nothing. Returns once this server refuses it.
+ * @throws NotFoundError when there is none, or it is another's and the caller is no admin.
+ */
+export async function revokeApiKey(services: AccountServices, caller: Caller, id: string): Promise<ApiKey> {
+  return changeAccounts(services, async (tx, revision) => {
+    const apiKey = isUuid(id) ? await tx.apiKey.findUnique({ where: { id } }) : null;
+    if (!apiKey || (apiKey.ownerId !== accountId(caller) && !isAdmin(caller))) {
+      throw new NotFoundError('There is no API key with this id.');
+    }
+    if (apiKey.revokedAt) return apiKey;
+    return tx.apiKey.update({ where: { id }, data: { revokedAt: new Date(), revision } });
+  });
+}
+
+/**
+ * API keys, newest first: the caller's own, or as an admin those of `ownerId` or everybody's.
+ * @throws ForbiddenError when only an admin may.
+ */
+export function listApiKeys(
+  prisma: Services['prisma'],
+  caller: Caller,
+  { ownerId, all }: { ownerId: string | null; all: boolean },
+  query: Pick<Prisma.ApiKeyFindManyArgs, 'include'>,
+): PageSource<ApiKey> {
+  const owner = ownerId ?? accountId(caller);
+  if (all || owner !== accountId(caller)) assertAdmin(caller, 'Only an admin sees the API keys of others.');
+  const where: Prisma.ApiKeyWhereInput = all ? {} : { ownerId: isUuid(owner) ? owner : { in: [] } };
+  return {
+    rows: (after, limit) =>
+      prisma.apiKey.findMany({
+        ...query,
+        where: after ? { ...where, id: { lt: after } } : where,
+        orderBy: { id: 'desc' },
+        take: limit,
+      }),
+    count: () => prisma.apiKey.count({ where }),
+  };
+}
+
+function accountId(caller: Caller): string {
+  if (caller.kind === 'ANONYMOUS') throw denial(caller);
+  return caller.account.id;
+}
+
+function assertAdmin(caller: Caller, message: string): void {
+  if (!isAdmin(caller)) throw new ForbiddenError(message);
+}

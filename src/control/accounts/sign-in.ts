@@ -1,0 +1,58 @@
+import type { User } from '../../generated/prisma/client.ts';
+import { AuthenticationError, RateLimitedError } from '../../platform/errors.ts';
+import { isUuid } from '../../platform/ids.ts';
+import type { Services } from '../schema/context.ts';
+import { isPassword } from './passwords.ts';
+
+/** A new sign-in. */
+export interface SignIn {
+  token: string;
+  /** Seconds the token is valid. */
+  expiresIn: number;
+  user: User;
+}
+
+type SignInServices = Pick<Services, 'prisma' | 'tokens' | 'rateLimiter'>;
+
+/**
+ * Signs a user in by password.
+ * @throws AuthenticationError when e-mail or password is wrong, without saying which; RateLimitedError after too many
+ * failures from the address.
+ */
+export async function logIn(
+  services: SignInServices,
+  input: { email: string; password: string },
+  address: string,
+): Promise<SignIn> {
+  const { allowed, retryAfterSeconds } = services.rateLimiter.failures(address);
+  if (!allowed) {
+    throw new RateLimitedError(
+      `Too many failed sign-ins from this address. Try again in ${retryAfterSeconds} s.`,
+      retryAfterSeconds,
+    );
+  }
+  const user = await services.prisma.user.findUnique({ where: { email: input.email.trim().toLowerCase() } });
+  if (!(await isPassword(input.password, user?.passwordHash ?? null)) || !user) {
+    services.rateLimiter.takeFailure(address);
+    throw new AuthenticationError('E-mail address or password is wrong.');
+  }
+  return signIn(services, user);
+}
+
+/**
+ * A fresh token for one that is still valid. The password is asked for again 30 days after it was given.
+ * @throws AuthenticationError when the token is not valid, too old, or its user may not sign in any more.
+ */
+export async function refreshToken(services: SignInServices, token: string): Promise<SignIn> {
+  const claims = await services.tokens.verify(token);
+  services.tokens.assertRefreshable(claims);
+  const user = isUuid(claims.userId) ? await services.prisma.user.findUnique({ where: { id: claims.userId } }) : null;
+  if (!user) throw new AuthenticationError('The account does not exist any more.');
+  return signIn(services, user, claims.signedInAt);
+}
+
+async function signIn(services: SignInServices, user: User, signedInAt?: number): Promise<SignIn> {
+  if (!user.isActive) throw new AuthenticationError('The account has been switched off. Ask an admin.');
+  const token = await services.tokens.sign(user.id, signedInAt);
+  return { token, expiresIn: services.tokens.expiresInSeconds, user };
+}

@@ -1,0 +1,12 @@
+import type { GraphQLSchema } from 'graphql';
+import { builder } from './builder.ts';
+import './scalars.ts';
+import './errors.ts';
+import '../accounts/accounts.ts';
+import '../completions/completions.ts';
+import '../providers/providers.ts';
+
+/** The whole API. The rooms declare their part by being imported above. */
+export function buildSchema(): GraphQLSchema {
+  return builder.toSchema();
+}
