@@ -39,7 +39,7 @@ CREATE TABLE "api_keys" (
     "hash" BYTEA NOT NULL,
     "hint" TEXT NOT NULL,
     "is_admin" BOOLEAN NOT NULL DEFAULT false,
-    "allowed_routes" TEXT[],
+    "allowed_routes" TEXT[] DEFAULT ARRAY[]::TEXT[],
     "rate_limit_per_minute" INTEGER,
     "metadata" JSONB NOT NULL DEFAULT '{}',
     "expires_at" TIMESTAMPTZ(3),
@@ -130,7 +130,7 @@ CREATE TABLE "routes" (
     "id" UUID NOT NULL,
     "slug" TEXT NOT NULL,
     "name" TEXT NOT NULL,
-    "aliases" TEXT[],
+    "aliases" TEXT[] DEFAULT ARRAY[]::TEXT[],
     "mode" "RouteMode" NOT NULL DEFAULT 'AUTO',
     "is_active" BOOLEAN NOT NULL DEFAULT true,
     "created_at" TIMESTAMPTZ(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
@@ -143,7 +143,7 @@ CREATE TABLE "route_targets" (
     "id" UUID NOT NULL,
     "route_id" UUID NOT NULL,
     "provider_id" UUID NOT NULL,
-    "models" TEXT[],
+    "models" TEXT[] DEFAULT ARRAY[]::TEXT[],
     "priority" INTEGER NOT NULL DEFAULT 100,
 
     CONSTRAINT "route_targets_pkey" PRIMARY KEY ("id")
@@ -200,7 +200,7 @@ CREATE TABLE "completions" (
     "attempt_count" INTEGER NOT NULL,
     "config_version" BIGINT NOT NULL,
     "tags" JSONB NOT NULL,
-    "warnings" TEXT[],
+    "warnings" TEXT[] DEFAULT ARRAY[]::TEXT[],
 
     CONSTRAINT "completions_pkey" PRIMARY KEY ("id")
 ) PARTITION BY RANGE ("id");

@@ -30,7 +30,8 @@ interface AccountRow {
   is_active: boolean;
 }
 
-const KEY_COLUMNS = 'hash, id, owner_id, name, is_admin, allowed_routes, rate_limit_per_minute, expires_at, revoked_at';
+const KEY_COLUMNS = `hash, id, owner_id, name, is_admin, COALESCE(allowed_routes, '{}') AS allowed_routes,
+  rate_limit_per_minute, expires_at, revoked_at`;
 const ACCOUNT_COLUMNS = 'id, email, name, role::text, tier::text, is_active';
 
 /**

@@ -80,8 +80,8 @@ async function read(client: PoolClient, source: SnapshotSource): Promise<Snapsho
        FROM models m LEFT JOIN price_versions p ON p.id = m.price_version_id ORDER BY m.position, m.name`,
   );
   const routeRows = await client.query<RouteRow>(
-    `SELECT r.id, r.slug, r.aliases, r.mode::text,
-            COALESCE((SELECT json_agg(json_build_object('providerId', t.provider_id, 'models', t.models, 'priority', t.priority)
+    `SELECT r.id, r.slug, COALESCE(r.aliases, '{}') AS aliases, r.mode::text,
+            COALESCE((SELECT json_agg(json_build_object('providerId', t.provider_id, 'models', COALESCE(t.models, '{}'), 'priority', t.priority)
                                       ORDER BY t.priority, t.id)
                         FROM route_targets t WHERE t.route_id = r.id), '[]') AS targets
        FROM routes r WHERE r.is_active ORDER BY r.slug`,
