@@ -21,6 +21,8 @@ import './request-log.ts';
 import { complete, streamCompletion } from './run.ts';
 import { CompletionType } from './types.ts';
 
+export { RequestStatusEnum } from './types.ts';
+
 builder.mutationField('complete', (t) =>
   t.field({
     type: CompletionType,

@@ -1,7 +1,8 @@
-import { type Caller, isAdmin } from '../../gateway/admission/caller.ts';
+import type { Caller } from '../../gateway/admission/caller.ts';
 import type { RequestStatus } from '../../gateway/ledger/records.ts';
-import { ForbiddenError, ValidationError, type ValidationIssue } from '../../platform/errors.ts';
+import { ValidationError, type ValidationIssue } from '../../platform/errors.ts';
 import { isUuid } from '../../platform/ids.ts';
+import { visibleOwner } from '../schema/visible-owner.ts';
 
 /** Ids carry the time at which they were made; a row's own time is at most this far from it. */
 const CLOCK_MARGIN_MS = 60_000;
@@ -57,14 +58,6 @@ export function requestCondition(caller: Caller, filter: RequestFilter, after: s
   }
   if (after) require('id < ?', after);
   return { sql: parts.join(' AND ') || 'true', values };
-}
-
-/** Whose requests a caller may see: null for everybody's. */
-export function visibleOwner(caller: Caller, wanted: string | null): string | null {
-  if (isAdmin(caller)) return wanted;
-  if (caller.kind === 'ANONYMOUS') throw new ForbiddenError('Sign in to see your requests.');
-  if (wanted && wanted !== caller.account.id) throw new ForbiddenError('Only admins may see the requests of others.');
-  return caller.account.id;
 }
 
 function addSearch(search: string, require: (sql: string, value: unknown) => void): void {

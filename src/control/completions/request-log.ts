@@ -3,8 +3,9 @@ import { isUuid } from '../../platform/ids.ts';
 import { builder } from '../schema/builder.ts';
 import { connectionOf, pageArgs, pageComplexity, readPage } from '../schema/connections.ts';
 import { ErrorCodeEnum } from '../schema/errors.ts';
+import { visibleOwner } from '../schema/visible-owner.ts';
 import { loadAttempts } from './attempt-loader.ts';
-import { requestCondition, visibleOwner } from './request-filter.ts';
+import { requestCondition } from './request-filter.ts';
 import { countRequests, type LoggedRequest, readRequests } from './request-rows.ts';
 import { AttemptType, RequestStatusEnum, UsageType } from './types.ts';
 
