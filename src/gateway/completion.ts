@@ -6,6 +6,8 @@ import type { AttemptOutcome, CompletionOutcome, Door } from './ledger/records.t
 
 /** A client's request as the doors hand it to the gateway. */
 export interface CompletionRequest {
+  /** A UUIDv7 of the door's, so that one id finds the request everywhere; made by the gateway when absent. */
+  requestId?: string;
   caller: Caller;
   door: Door;
   /** An OpenAI chat completions body, exactly as received; the doors do not look into it. */

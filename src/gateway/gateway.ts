@@ -73,7 +73,7 @@ export class Gateway {
    * does), or abort the request's signal: both stop the upstream call at once.
    */
   async *complete(request: CompletionRequest): AsyncGenerator<CompletionEvent, void, undefined> {
-    const requestId = uuidv7();
+    const requestId = request.requestId ?? uuidv7();
     let run: Run;
     try {
       run = this.#admit(requestId, request);

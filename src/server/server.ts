@@ -60,11 +60,13 @@ export async function openServer(services: Services): Promise<Server> {
     reply.header('x-request-id', request.id);
     done();
   });
-  await app.register(cors, {
-    origin: settings.corsOrigins.includes('*') ? '*' : [...settings.corsOrigins],
-    exposedHeaders: EXPOSED_HEADERS,
-    maxAge: 600,
-  });
+  if (settings.corsOrigins.length > 0) {
+    await app.register(cors, {
+      origin: settings.corsOrigins.includes('*') ? '*' : [...settings.corsOrigins],
+      exposedHeaders: EXPOSED_HEADERS,
+      maxAge: 600,
+    });
+  }
   answerErrors(app, services);
 
   await app.register(async (v1) => registerOpenAI(v1, services));

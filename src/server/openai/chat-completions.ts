@@ -13,6 +13,7 @@ const PING_MS = 10_000;
 
 /** What the door knows of a call when it hands it over. */
 export interface ChatCall {
+  requestId: string;
   caller: Caller;
   body: Buffer;
   /** Headers that every answer to it carries: rate limits, CORS. */
@@ -30,6 +31,7 @@ export async function answerChatCompletion(
   const client = new AbortController();
   response.once('close', () => client.abort());
   const events = services.gateway.complete({
+    requestId: call.requestId,
     caller: call.caller,
     door: 'OPENAI',
     body: call.body,

@@ -31,7 +31,7 @@ export function registerOpenAI(app: FastifyInstance, services: Services): void {
         { path: '', message: 'Send the body as JSON, with "content-type: application/json".' },
       ]);
     }
-    const call = { caller: callerOf(request), body, headers: reply.getHeaders() };
+    const call = { requestId: request.id, caller: callerOf(request), body, headers: reply.getHeaders() };
     reply.hijack();
     return answerChatCompletion(request.raw, reply.raw, call, services);
   });
