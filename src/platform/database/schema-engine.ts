@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { PrismaPg } from '@prisma/adapter-pg';
-import { bindMigrationAwareSqlAdapterFactory, ColumnTypeEnum } from '@prisma/driver-adapter-utils';
+import { bindMigrationAwareSqlAdapterFactory, ColumnTypeEnum, DriverAdapterError } from '@prisma/driver-adapter-utils';
 import type { SchemaEngine } from '@prisma/schema-engine-wasm';
 import pg from 'pg';
 import { type DatabaseConnection, poolConfig } from './connection.ts';
@@ -13,33 +13,44 @@ const CHAR_OID = 18;
 const TEXT_OID = 25;
 const NO_FILTER = { externalTables: [], externalEnums: [] };
 
+/** A statement of a migration failed. */
+export class MigrationScriptError extends Error {
+  constructor(migration: string, cause: Error) {
+    super(`${migration}: ${cause.message}`, { cause });
+  }
+}
+
 /**
- * Applies the migrations that the database does not have, all or none where `isOneTransaction`, and records them in
- * `_prisma_migrations`. Returns the names of those applied.
- * @throws Error of the engine, which names the migration and what Postgres said.
+ * Applies the migrations that the database does not have, and records them in `_prisma_migrations`.
+ * @param isOneTransaction all or none: what fails leaves nothing behind, not even a record
+ * @throws MigrationScriptError with what Postgres said; other errors of the engine as they are
  */
 export async function applyMigrations(
   connection: DatabaseConnection,
   migrations: readonly Migration[],
   lockFile: string,
   isOneTransaction: boolean,
-): Promise<string[]> {
-  return withEngine(connection, undefined, async (engine, pool) => {
+): Promise<void> {
+  const migrationDirectories = migrations.map(({ name, sql }) => ({
+    path: name,
+    migrationFile: { path: 'migration.sql', content: { tag: 'ok' as const, value: sql } },
+  }));
+  const lockfile = { path: 'migration_lock.toml', content: lockFile };
+  await withEngine(connection, undefined, async (engine, { pool, failure }) => {
     if (isOneTransaction) await pool.query('BEGIN');
-    const { appliedMigrationNames } = await engine.applyMigrations({
-      migrationsList: {
-        baseDir: '.',
-        lockfile: { path: 'migration_lock.toml', content: lockFile },
-        shadowDbInitScript: '',
-        migrationDirectories: migrations.map(({ name, sql }) => ({
-          path: name,
-          migrationFile: { path: 'migration.sql', content: { tag: 'ok', value: sql } },
-        })),
-      },
-      filters: NO_FILTER,
-    });
+    try {
+      await engine.applyMigrations({
+        migrationsList: { baseDir: '.', lockfile, shadowDbInitScript: '', migrationDirectories },
+        filters: NO_FILTER,
+      });
+    } catch (error) {
+      // The engine's own error is about what it could not do afterwards.
+      const failed = failure();
+      if (!failed) throw error;
+      const name = migrations.find(({ sql }) => sql === failed.script)?.name ?? 'migration';
+      throw new MigrationScriptError(name, failed.error);
+    }
     if (isOneTransaction) await pool.query('COMMIT');
-    return appliedMigrationNames;
   });
 }
 
@@ -59,10 +70,16 @@ export async function diffToSchema(connection: DatabaseConnection, schema: strin
   });
 }
 
+/** What the engine works on: one connection, and the script that failed on it, if one did. */
+interface Session {
+  pool: pg.Pool;
+  failure(): { script: string; error: pg.DatabaseError } | null;
+}
+
 async function withEngine<T>(
   connection: DatabaseConnection,
   datamodels: [string, string][] | undefined,
-  use: (engine: SchemaEngine, pool: pg.Pool) => Promise<T>,
+  use: (engine: SchemaEngine, session: Session) => Promise<T>,
 ): Promise<T> {
   // One connection, so that the engine's own lock and a transaction around it hold for all that it does.
   const limits = { max: 1, applicationName: 'signalbox migrate', statementTimeoutMs: 0 };
@@ -72,6 +89,7 @@ async function withEngine<T>(
     idle_in_transaction_session_timeout: 0,
   });
   pool.on('error', () => undefined);
+  let failure: ReturnType<Session['failure']> = null;
   const charColumns = reportCharAsText(pool);
   const factory = new PrismaPg(pool);
   const adapterFactory = bindMigrationAwareSqlAdapterFactory({
@@ -87,7 +105,11 @@ async function withEngine<T>(
       };
       // The adapter's own splits at every semicolon, also inside texts and functions.
       adapter.executeScript = async (script) => {
-        await pool.query(script);
+        await pool.query(script).catch((error: pg.DatabaseError) => {
+          failure = { script, error };
+          const { code = '', severity = '', message, detail, column, hint } = error;
+          throw new DriverAdapterError({ kind: 'postgres', code, severity, message, detail, column, hint });
+        });
       };
       return adapter;
     },
@@ -97,7 +119,7 @@ async function withEngine<T>(
     const { SchemaEngine } = await loadEngine();
     const engine = await SchemaEngine.new({ datamodels }, () => undefined, adapterFactory);
     try {
-      return await use(engine, pool);
+      return await use(engine, { pool, failure: () => failure });
     } finally {
       engine.free();
     }

@@ -1,0 +1,63 @@
+import { execFileSync } from 'node:child_process';
+import { rmSync } from 'node:fs';
+import { chmod, mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import pg from 'pg';
+import type { TestProject } from 'vitest/node';
+import type { DatabaseConnection } from '../../src/platform/database/connection.ts';
+import { startEmbeddedPostgres } from '../../src/platform/database/embedded.ts';
+import { migrate } from '../../src/platform/database/migrate.ts';
+import { createLog } from '../../src/platform/log.ts';
+
+declare module 'vitest' {
+  export interface ProvidedContext {
+    /** The Postgres of this run, connected to its maintenance database. */
+    postgres: DatabaseConnection;
+    /** A migrated database to copy. */
+    templateDatabase: string;
+  }
+}
+
+const TEMPLATE = 'signalbox_template';
+
+/** One Postgres for the whole run, with a migrated template that each test file copies. */
+export default async function setUp(project: TestProject): Promise<() => Promise<void>> {
+  buildForWorkers();
+  const dataDir = await mkdtemp(join(tmpdir(), 'signalbox-test-'));
+  await chmod(dataDir, 0o711);
+  const log = createLog({ logLevel: 'warn' });
+  const postgres = await startEmbeddedPostgres({ dataDir, log });
+  // When the run is cut short there is no time for a shutdown, and nothing worth keeping.
+  const removeAtExit = () => {
+    if (postgres.pid !== null) process.kill(postgres.pid, 'SIGKILL');
+    rmSync(dataDir, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
+  };
+  process.once('exit', removeAtExit);
+
+  const maintenance = { ...postgres.connection, database: 'postgres' };
+  const client = new pg.Client(maintenance);
+  await client.connect();
+  await client.query(`CREATE DATABASE ${TEMPLATE}`);
+  await client.end();
+  await migrate({ ...postgres.connection, database: TEMPLATE }, log);
+  project.provide('postgres', maintenance);
+  project.provide('templateDatabase', TEMPLATE);
+
+  return async () => {
+    await postgres.stop();
+    process.off('exit', removeAtExit);
+    rmSync(dataDir, { recursive: true, force: true });
+  };
+}
+
+/** Tests import the source, but worker threads can only load what is built. Types are checked elsewhere. */
+function buildForWorkers(): void {
+  const setup = fileURLToPath(new URL('../../src/cli/setup.mjs', import.meta.url));
+  try {
+    execFileSync(process.execPath, [setup], { stdio: ['ignore', 'pipe', 'pipe'] });
+  } catch (error) {
+    console.warn(`dist/ may be out of date:\n${(error as { stderr: Buffer }).stderr}`);
+  }
+}
