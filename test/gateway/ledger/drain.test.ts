@@ -1,0 +1,388 @@
+import fc from 'fast-check';
+import pg from 'pg';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { encodeIntent, encodeSettlement } from '../../../src/gateway/ledger/codec.ts';
+import { Drain } from '../../../src/gateway/ledger/drain.ts';
+import { latencySlot } from '../../../src/gateway/ledger/histogram.ts';
+import { Journal } from '../../../src/gateway/ledger/journal.ts';
+import { openLastSegment } from '../../../src/gateway/ledger/open-journal.ts';
+import type { Intent, RequestStatus, Settlement } from '../../../src/gateway/ledger/records.ts';
+import { comparePositions, listSegments } from '../../../src/gateway/ledger/segments.ts';
+import { uuidv7 } from '../../../src/platform/ids.ts';
+import { picodollars } from '../../../src/platform/money.ts';
+import {
+  cuttableConnection,
+  folder,
+  intent,
+  type LedgerDatabase,
+  ledgerDatabase,
+  ledgerSums,
+  outcome,
+  recordedLog,
+  settlement,
+  until,
+} from './kit.ts';
+
+/** A journal and what drains it, in this thread. */
+async function server(database: LedgerDatabase, connection: pg.ClientConfig = database.connection) {
+  const directory = folder();
+  const identity = { clusterId: database.clusterId, serverId: `server-${uuidv7()}` };
+  const last = openLastSegment(directory, identity, null, recordedLog().log);
+  let drain: Drain | null = null;
+  const options = { directory, identity, fsync: false, onError: () => {} };
+  const journal = new Journal({ ...options, onGrown: (end) => drain?.extend(end) }, last);
+  const errors: string[] = [];
+  let drained = { segment: 0, offset: 0 };
+  let running = Promise.resolve();
+  const stop = async () => {
+    drain?.stop();
+    await running;
+    drain = null;
+  };
+  onTestFinished(async () => {
+    await stop();
+    await journal.close();
+  });
+  return {
+    directory,
+    identity,
+    journal,
+    errors,
+    intend: (record: Intent) => journal.append(encodeIntent(record), false),
+    settle: (record: Settlement) => journal.append(encodeSettlement(record), true),
+    start() {
+      drained = { segment: 0, offset: 0 };
+      drain = new Drain({
+        directory,
+        identity,
+        connection,
+        end: journal.end,
+        onProgress: (progress) => {
+          drained = progress.drained;
+        },
+        onError: (message) => errors.push(message),
+      });
+      running = drain.run();
+    },
+    stop,
+    drained: () => until(() => comparePositions(drained, journal.end) >= 0),
+  };
+}
+
+/** Random completions: failing over, cancelled, unpriced, of several people, minutes and models. */
+function randomCompletions(count: number, seed: number): { intents: Intent[]; settlements: Settlement[] }[] {
+  const users = [uuidv7(), uuidv7(), null];
+  const start = Date.parse('2026-11-20T10:58:30.000Z');
+  const completion = fc.record({
+    user: fc.constantFrom(...users),
+    model: fc.constantFrom('small', 'large'),
+    startedAt: fc.integer({ min: start, max: start + 180_000 }),
+    status: fc.constantFrom<RequestStatus>('SUCCEEDED', 'FAILED', 'CANCELLED'),
+    tokens: fc.option(fc.integer({ min: 0, max: 5000 })),
+    cost: fc.option(fc.bigInt({ min: 0n, max: 10n ** 17n })),
+    latencyMs: fc.integer({ min: 0, max: 90_000 }),
+    firstToken: fc.option(fc.integer({ min: 0, max: 3000 })),
+    failures: fc.integer({ min: 0, max: 2 }),
+  });
+  return fc.sample(completion, { numRuns: count, seed }).map((random) => {
+    const { origin } = intent({}, { userId: random.user, startedAt: random.startedAt });
+    const attempts = Array.from({ length: random.failures + 1 }, (_, index) => {
+      const { startedAt, model } = random;
+      return { ...intent({ number: index + 1, startedAt, model }), origin };
+    });
+    const usage = { ...outcome().usage, inputTokens: random.tokens, outputTokens: random.tokens };
+    const { status, latencyMs, firstToken } = random;
+    const cost = random.cost === null ? null : picodollars(random.cost);
+    const settlements = attempts.map((attempt, index) =>
+      index < random.failures
+        ? {
+            intent: attempt,
+            attempt: outcome({ status: 'FAILED', errorCode: 'UPSTREAM', cost: null }),
+            completion: null,
+          }
+        : settlement(attempt, { status, usage, cost, latencyMs, timeToFirstTokenMs: firstToken, answeredModel: null }),
+    );
+    return { intents: attempts, settlements };
+  });
+}
+
+async function write(
+  { intend, settle }: Awaited<ReturnType<typeof server>>,
+  completions: ReturnType<typeof randomCompletions>,
+) {
+  for (let index = 0; index < completions.length; index += 10)
+    await Promise.all(
+      completions.slice(index, index + 10).map(async ({ intents, settlements }) => {
+        for (const [number, record] of intents.entries()) {
+          await intend(record);
+          await settle(settlements[number] as Settlement);
+        }
+      }),
+    );
+}
+
+async function expectWhole(database: LedgerDatabase, completions: number, attempts: number) {
+  const [counts] = await database.query(`
+    SELECT (SELECT count(*)::int FROM completions) AS completions, (SELECT count(*)::int FROM attempts) AS attempts,
+      (SELECT sum(attempt_count)::int FROM completions) AS attempt_count,
+      (SELECT count(DISTINCT seq)::int FROM completions) AS seqs, (SELECT min(seq)::int FROM completions) AS first,
+      (SELECT max(seq)::int FROM completions) AS last, (SELECT seq::int FROM ledger_head) AS head`);
+  expect(counts).toEqual({
+    completions,
+    attempts,
+    attempt_count: attempts,
+    seqs: completions,
+    first: 1,
+    last: completions,
+    head: completions,
+  });
+  const sums = await ledgerSums(database);
+  expect(sums.rollups).toEqual([sums.rows, sums.rows]);
+  expect(sums.latencies).toEqual([`${completions}`, `${completions}`]);
+}
+
+const attemptsOf = (completions: ReturnType<typeof randomCompletions>) =>
+  completions.reduce((sum, { intents }) => sum + intents.length, 0);
+
+describe('the drain', () => {
+  it('writes each member of a completion and of its attempts', async () => {
+    const database = await ledgerDatabase();
+    const node = await server(database);
+    const user = uuidv7();
+    const first = intent(
+      { startedAt: Date.parse('2026-11-20T10:00:00.123Z'), priceVersionId: 'price-1' },
+      { userId: user, apiKeyId: user, routeId: user, tags: { 'it"s': 'ü\\' } },
+    );
+    const second = { ...intent({ number: 2, model: 'large' }), origin: first.origin };
+    node.start();
+    await node.intend(first);
+    const failed = outcome({ status: 'FAILED', errorCode: 'UPSTREAM', errorMessage: 'No.', upstreamStatus: 500 });
+    await node.settle({ intent: first, attempt: failed, completion: null });
+    await node.intend(second);
+    const cost = picodollars(2n ** 53n + 1n);
+    await node.settle(settlement(second, { cost }, { cost, warnings: ['a, "b"', '{}'] }));
+    await node.drained();
+    const [completion] = await database.query('SELECT * FROM completions');
+    expect(completion).toMatchObject({
+      id: first.origin.completionId,
+      seq: '1',
+      server_id: node.identity.serverId,
+      started_at: new Date('2026-11-20T10:00:00.123Z'),
+      status: 'SUCCEEDED',
+      door: 'OPENAI',
+      is_streamed: true,
+      user_id: user,
+      api_key_id: user,
+      route_id: user,
+      route_slug: 'default',
+      requested_model: 'default',
+      provider_id: second.providerId,
+      provider_slug: 'sandbox',
+      model: 'sandbox-small-1',
+      finish_reason: 'stop',
+      error_code: null,
+      input_tokens: 10,
+      output_tokens: 20,
+      cached_tokens: 4,
+      reasoning_tokens: 3,
+      is_estimated: false,
+      cost: '9007199254740993',
+      latency_ms: 120,
+      time_to_first_token_ms: 15,
+      attempt_count: 2,
+      config_version: '1',
+      tags: first.origin.tags,
+      warnings: ['a, "b"', '{}'],
+    });
+    expect(await database.query('SELECT * FROM attempts ORDER BY number')).toMatchObject([
+      {
+        id: first.attemptId,
+        completion_id: first.origin.completionId,
+        number: 1,
+        status: 'FAILED',
+        upstream_status: 500,
+        error_code: 'UPSTREAM',
+        error_message: 'No.',
+        price_version_id: 'price-1',
+        cost: '3000',
+        max_liability: '9900',
+      },
+      { id: second.attemptId, number: 2, model: 'large', answered_model: 'sandbox-small-1', cost: '9007199254740993' },
+    ]);
+    expect(await database.query('SELECT slot, count::int FROM rollup_latencies')).toEqual([
+      { slot: latencySlot(120), count: 1 },
+      { slot: latencySlot(120), count: 1 },
+    ]);
+  });
+
+  it('changes nothing when the whole journal is drained again', async () => {
+    const database = await ledgerDatabase();
+    const node = await server(database);
+    const completions = randomCompletions(500, 1);
+    await write(node, completions);
+    node.start();
+    await node.drained();
+    await node.stop();
+    const rows = await database.query('SELECT * FROM completions ORDER BY seq');
+    await database.query('DELETE FROM ledger_positions');
+    node.start();
+    await node.drained();
+    await expectWhole(database, 500, attemptsOf(completions));
+    expect(await database.query('SELECT * FROM completions ORDER BY seq')).toEqual(rows);
+  });
+
+  it('writes once what was committed without an answer', async () => {
+    const database = await ledgerDatabase();
+    const way = await cuttableConnection(database.connection);
+    const node = await server(database, way.connection);
+    node.start();
+    const completions = randomCompletions(200, 2);
+    for (let index = 0; index < 200; index += 50) {
+      way.state.cutAtCommit = true;
+      await write(node, completions.slice(index, index + 50));
+      await until(() => !way.state.cutAtCommit);
+    }
+    await node.drained();
+    expect(way.state.cuts).toBe(4);
+    expect(node.errors.length).toBeGreaterThanOrEqual(4);
+    await expectWhole(database, 200, attemptsOf(completions));
+  });
+
+  it('catches up once Postgres is back, while completions went on', async () => {
+    const database = await ledgerDatabase();
+    const way = await cuttableConnection(database.connection);
+    const node = await server(database, way.connection);
+    node.start();
+    const completions = randomCompletions(300, 3);
+    await write(node, completions.slice(0, 100));
+    await node.drained();
+    way.goAway();
+    await write(node, completions.slice(100));
+    await until(() => node.errors.length >= 3);
+    expect(await database.query('SELECT count(*)::int AS count FROM completions')).toEqual([{ count: 100 }]);
+    way.comeBack();
+    await node.drained();
+    await expectWhole(database, 300, attemptsOf(completions));
+  });
+
+  it('keeps the stored position before whatever is open, so that a restart meets it again', async () => {
+    const database = await ledgerDatabase();
+    const node = await server(database);
+    node.start();
+    const long = intent();
+    const before = node.journal.end;
+    await node.intend(long);
+    const failed = outcome({ status: 'FAILED', errorCode: 'UPSTREAM' });
+    await node.settle({ intent: long, attempt: failed, completion: null });
+    await write(node, randomCompletions(20, 4));
+    await node.drained();
+    const stored = 'SELECT segment::int, "offset"::int FROM ledger_positions';
+    expect(await database.query(stored)).toEqual([before]);
+    await node.stop();
+    node.start();
+    const second = { ...intent({ number: 2 }), origin: long.origin };
+    await node.intend(second);
+    await node.settle(settlement(second));
+    await node.drained();
+    expect(await database.query(stored)).toEqual([node.journal.end]);
+    const [row] = await database.query('SELECT attempt_count, status FROM completions WHERE id = $1', [
+      long.origin.completionId,
+    ]);
+    expect(row).toEqual({ attempt_count: 2, status: 'SUCCEEDED' });
+  });
+
+  it('counts only the first settlement of an attempt, and lets the second bring the completion to its end', async () => {
+    const database = await ledgerDatabase();
+    const node = await server(database);
+    node.start();
+    const only = intent();
+    await node.intend(only);
+    await node.settle({
+      intent: only,
+      attempt: outcome({ status: 'FAILED', cost: picodollars(5n) }),
+      completion: null,
+    });
+    await node.settle(settlement(only, { status: 'FAILED', cost: picodollars(7n) }, { cost: picodollars(5n) }));
+    await node.settle(settlement(only));
+    await node.drained();
+    expect(await database.query('SELECT cost FROM attempts')).toEqual([{ cost: '5' }]);
+    await expectWhole(database, 1, 1);
+  });
+
+  it('is not stopped by texts and numbers that Postgres does not take', async () => {
+    const database = await ledgerDatabase();
+    const node = await server(database);
+    node.start();
+    const bad = '\0 \ud800 \\u0000 " \' \u2028';
+    const odd = intent(
+      { model: bad, providerSlug: bad },
+      { requestedModel: bad, routeSlug: bad, tags: { [bad]: bad }, startedAt: -1 },
+    );
+    await node.intend(odd);
+    const usage = { ...outcome().usage, inputTokens: 2 ** 40, outputTokens: Number.NaN };
+    const changes = { answeredModel: bad, finishReason: bad, errorMessage: bad, usage, latencyMs: 1e12 };
+    await node.settle(settlement(odd, changes, { warnings: [bad], providerId: 'not-a-uuid' }));
+    await write(node, randomCompletions(5, 5));
+    await node.drained();
+    expect(node.errors).toEqual([]);
+    const [row] = await database.query('SELECT * FROM completions ORDER BY seq LIMIT 1');
+    const clean = '\ufffd \ufffd \\u0000 " \' \u2028';
+    expect(row).toMatchObject({
+      model: clean,
+      tags: { [clean]: clean },
+      warnings: [clean],
+      provider_id: odd.providerId,
+    });
+  });
+
+  it('deletes the segments that lie behind the stored position', async () => {
+    const database = await ledgerDatabase();
+    const node = await server(database);
+    const filler = intent({}, { completionId: uuidv7() });
+    await node.intend(filler);
+    const payload = encodeSettlement({ ...settlement(intent()) }).padEnd(1_000_000, ' ');
+    for (let index = 0; index < 70; index += 1) await node.journal.append(payload, false);
+    expect(listSegments(node.directory)).toEqual([1, 2]);
+    node.start();
+    await node.drained();
+    expect(listSegments(node.directory)).toEqual([1, 2]);
+    await node.settle(settlement(filler));
+    await node.drained();
+    expect(listSegments(node.directory)).toEqual([2]);
+    await expectWhole(database, 1, 1);
+  });
+
+  it('gives two servers and a reader one order: no row missed, none repeated, roll-ups equal to the rows', async () => {
+    const database = await ledgerDatabase();
+    const nodes = await Promise.all([server(database), server(database)]);
+    const loads = [randomCompletions(3000, 6), randomCompletions(3000, 7)];
+    const seen: { id: string; seq: number }[] = [];
+    let isWriting = true;
+    const reader = (async () => {
+      const client = new pg.Client(database.connection);
+      await client.connect();
+      for (let isLast = false; ; ) {
+        const after = seen.at(-1)?.seq ?? 0;
+        const { rows } = await client.query('SELECT id, seq::int FROM completions WHERE seq > $1 ORDER BY seq', [
+          after,
+        ]);
+        seen.push(...rows);
+        if (isLast) break;
+        isLast = !isWriting;
+      }
+      await client.end();
+    })();
+    for (const node of nodes) node.start();
+    await Promise.all(nodes.map((node, index) => write(node, loads[index] ?? [])));
+    await Promise.all(nodes.map((node) => node.drained()));
+    isWriting = false;
+    await reader;
+    expect(seen.map(({ seq }) => seq)).toEqual(Array.from({ length: 6000 }, (_, index) => index + 1));
+    expect(new Set(seen.map(({ id }) => id)).size).toBe(6000);
+    for (const node of nodes) expect(node.errors).toEqual([]);
+    await expectWhole(database, 6000, attemptsOf(loads.flat()));
+    const [groups] = await database.query('SELECT count(*)::int AS count FROM rollup_series');
+    // 3 statuses, 5 people, 2 models.
+    expect(groups).toEqual({ count: 30 });
+  });
+});

@@ -1,0 +1,80 @@
+// Writes completions until it is killed. Says on stdout what was confirmed to it, line by line, before it goes on.
+import { writeSync } from 'node:fs';
+import { openLedger } from '../../../dist/gateway/ledger/ledger.js';
+import { uuidv7 } from '../../../dist/platform/ids.js';
+import { createLog } from '../../../dist/platform/log.js';
+
+const { directory, serverId, clusterId, connection, fsync } = JSON.parse(process.argv[2]);
+const log = createLog({ logLevel: 'silent' });
+const ledger = await openLedger({ directory, serverId, clusterId, connection, fsync, log });
+const say = (line) => writeSync(1, `${line}\n`);
+const providerId = uuidv7();
+const usage = { inputTokens: 7, outputTokens: 9, cachedTokens: null, cacheWriteTokens: null, reasoningTokens: null };
+
+function makeIntent(origin, number) {
+  return {
+    origin,
+    attemptId: uuidv7(),
+    number,
+    startedAt: Date.now(),
+    providerId,
+    providerSlug: 'sandbox',
+    providerKeyId: null,
+    model: 'small',
+    priceVersionId: null,
+    estimate: { inputTokens: 5, cost: 50n },
+    maxLiability: 500n,
+  };
+}
+
+async function complete() {
+  const origin = {
+    completionId: uuidv7(),
+    startedAt: Date.now(),
+    door: 'OPENAI',
+    isStreamed: true,
+    userId: null,
+    apiKeyId: null,
+    routeId: null,
+    routeSlug: null,
+    requestedModel: null,
+    configVersion: 1n,
+    tags: {},
+  };
+  const attempts = 1 + Math.floor(Math.random() * 3);
+  for (let number = 1; number <= attempts; number += 1) {
+    const intent = makeIntent(origin, number);
+    await ledger.intend(intent);
+    say(`dispatched ${intent.attemptId}`);
+    if (Math.random() < 0.5) await new Promise((resolve) => setTimeout(resolve, Math.random() * 20));
+    const isLast = number === attempts;
+    const outcome = {
+      status: isLast ? 'SUCCEEDED' : 'FAILED',
+      finishedAt: Date.now(),
+      upstreamStatus: 200,
+      answeredModel: null,
+      finishReason: 'stop',
+      errorCode: null,
+      errorMessage: null,
+      usage,
+      isEstimated: false,
+      cost: 160n,
+      latencyMs: 10,
+      timeToFirstTokenMs: 1,
+    };
+    const sums = {
+      cost: 160n * BigInt(attempts),
+      usage: { ...usage, inputTokens: 7 * attempts, outputTokens: 9 * attempts },
+    };
+    const completion = { ...outcome, ...sums, providerId, providerSlug: 'sandbox', model: 'small', warnings: [] };
+    await ledger.settle({ intent, attempt: outcome, completion: isLast ? completion : null });
+    say(`settled ${intent.attemptId}`);
+  }
+  say(`finished ${origin.completionId}`);
+}
+
+say('started');
+for (let lane = 0; lane < 20; lane += 1)
+  (async () => {
+    for (;;) await complete();
+  })();
