@@ -39,7 +39,7 @@ export const Provider = builder.prismaObject('Provider', {
       resolve: ({ id }, _args, { services }) => services.snapshots.current.activeProviderId === id,
     }),
     priority: t.exposeInt('priority', { description: 'Lower is tried earlier when another provider fails.' }),
-    timeoutMs: t.exposeInt('outMs', { description: 'Longest time of one upstream call, in milliseconds.' }),
+    timeoutMs: t.exposeInt('timeoutMs', { description: 'Longest time of one upstream call, in milliseconds.' }),
     version: t.exposeInt('version', { description: 'Goes up with each change; `updateProvider` wants the latest.' }),
     keyHint: t.string({
       nullable: true,

@@ -47,7 +47,7 @@ export async function createProvider(services: ProviderServices, input: CreatePr
         baseUrl: wanted.baseUrl ?? null,
         isEnabled: wanted.isEnabled ?? canServe,
         ...(wanted.priority == null ? {} : { priority: wanted.priority }),
-        ...(wanted.timeoutMs == null ? {} : { outMs: wanted.timeoutMs }),
+        ...(wanted.timeoutMs == null ? {} : { timeoutMs: wanted.timeoutMs }),
       },
     });
     if (wanted.apiKey) await replaceKey(tx, services.secretBox, id, wanted.apiKey);
@@ -82,7 +82,7 @@ export async function updateProvider(services: ProviderServices, input: UpdatePr
         ...(wanted.name == null ? {} : { name: wanted.name }),
         ...(wanted.slug == null ? {} : { slug: wanted.slug }),
         ...(wanted.priority == null ? {} : { priority: wanted.priority }),
-        ...(wanted.timeoutMs == null ? {} : { outMs: wanted.timeoutMs }),
+        ...(wanted.timeoutMs == null ? {} : { timeoutMs: wanted.timeoutMs }),
         kind,
         baseUrl,
         isEnabled,
