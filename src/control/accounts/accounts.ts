@@ -7,9 +7,9 @@ import {
   ValidationError,
 } from '../../platform/errors.ts';
 import { builder } from '../schema/builder.ts';
-import { pageArgs, pageComplexity, readPage } from '../schema/connections.ts';
+import { pageArgs, pageComplexity, queryOfNodes, readPage } from '../schema/connections.ts';
 import { directOutcome, outcome } from '../schema/result.ts';
-import { createApiKey, listApiKeys, revokeApiKey } from './api-keys.ts';
+import { type ApiKeyQuery, createApiKey, listApiKeys, revokeApiKey } from './api-keys.ts';
 import { PASSWORD_LENGTH } from './passwords.ts';
 import { logIn, refreshToken, type SignIn } from './sign-in.ts';
 import { ApiKey, ApiKeyConnection, User } from './types.ts';
@@ -105,11 +105,11 @@ builder.queryFields((t) => ({
       ...pageArgs(),
     },
     complexity: pageComplexity,
-    resolve: (_root, { ownerId = null, all, ...page }, { services, caller }) =>
-      readPage(
-        page,
-        listApiKeys(services.prisma, caller, { ownerId, all: all ?? false }, { include: { owner: true } }),
-      ),
+    resolve: (_root, { ownerId = null, all, ...page }, context, info) => {
+      const whose = { ownerId, all: all ?? false };
+      const query = queryOfNodes<ApiKeyQuery>(context, info);
+      return readPage(page, listApiKeys(context.services, context.caller, whose, query));
+    },
   }),
 }));
 

@@ -18,6 +18,9 @@ export interface NewApiKey {
   metadata: object;
 }
 
+/** What else to load with a key. */
+export type ApiKeyQuery = Pick<Prisma.ApiKeyFindManyArgs, 'include'>;
+
 type AccountServices = Pick<Services, 'prisma' | 'accounts'>;
 
 /**
@@ -66,10 +69,10 @@ export async function revokeApiKey(services: AccountServices, caller: Caller, id
  * @throws ForbiddenError when only an admin may.
  */
 export function listApiKeys(
-  prisma: Services['prisma'],
+  { prisma }: Pick<Services, 'prisma'>,
   caller: Caller,
   { ownerId, all }: { ownerId: string | null; all: boolean },
-  query: Pick<Prisma.ApiKeyFindManyArgs, 'include'>,
+  query: ApiKeyQuery,
 ): PageSource<ApiKey> {
   const owner = ownerId ?? accountId(caller);
   if (all || owner !== accountId(caller)) assertAdmin(caller, 'Only an admin sees the API keys of others.');

@@ -4,6 +4,7 @@ import './scalars.ts';
 import './errors.ts';
 import '../accounts/accounts.ts';
 import '../completions/completions.ts';
+import '../metrics/metrics.ts';
 import '../providers/providers.ts';
 
 /** The whole API. The rooms declare their part by being imported above. */

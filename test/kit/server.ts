@@ -1,0 +1,118 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Client, createClient } from 'graphql-ws';
+import { WebSocket } from 'ws';
+import type { Services } from '../../src/control/schema/context.ts';
+import { start } from '../../src/main.ts';
+import type { DatabaseConnection } from '../../src/platform/database/connection.ts';
+import { readSettings, type Settings } from '../../src/platform/settings.ts';
+import { createDatabase } from './database.ts';
+
+export const ADMIN = { email: 'admin@signalbox.local', password: 'correct horse battery' };
+
+/** What a request is signed in with; nothing: anonymous. */
+export interface Credential {
+  token?: string;
+  apiKey?: string;
+}
+
+/** An answer over HTTP. */
+export interface Answer<Data> {
+  status: number;
+  headers: Headers;
+  data: Data;
+  errors: readonly { message: string; path?: readonly (string | number)[]; extensions: Record<string, unknown> }[];
+}
+
+/** An operation as text; `graphql()` of test/generated types its result and variables. */
+interface Operation<Data, Variables> {
+  toString(): string;
+  __apiType?: (variables: Variables) => Data;
+}
+
+export interface TestServer {
+  url: string;
+  services: Services;
+  connection: DatabaseConnection;
+  /** The admin's token. */
+  admin: string;
+  /** An admin API key of the admin. */
+  apiKey: string;
+  /** Sends an operation over HTTP; without a credential as the admin. */
+  query<Data, Variables>(
+    operation: Operation<Data, Variables> | string,
+    variables?: Variables,
+    credential?: Credential,
+  ): Promise<Answer<Data>>;
+  /** A graphql-ws client; without a credential the admin's. Ended with the server at the latest. */
+  ws(credential?: Credential): Client;
+  /** Stops the server and drops its database. */
+  close(): Promise<void>;
+}
+
+/** Starts the real server on a fresh database, with a free port and nothing to log. */
+export async function startServer(overrides: Partial<Settings> = {}): Promise<TestServer> {
+  const database = await createDatabase();
+  const dataDir = await mkdtemp(join(tmpdir(), 'signalbox-test-'));
+  const apiKey = `sbx_${'a'.repeat(40)}`;
+  const settings = readSettings({
+    PORT: '0',
+    DATA_DIR: dataDir,
+    DATABASE_URL: database.url,
+    JWT_SECRET: 'a secret of the tests, which is long enough',
+    ENCRYPTION_KEY: Buffer.alloc(32, 7).toString('base64'),
+    ADMIN_EMAIL: ADMIN.email,
+    ADMIN_PASSWORD: ADMIN.password,
+    BOOTSTRAP_API_KEY: apiKey,
+    LOG_LEVEL: 'silent',
+    DATABASE_POOL_MAX: '8',
+  });
+  const running = await start({ ...settings, ...overrides });
+  const clients = new Set<Client>();
+  const endpoint = `${running.url}/graphql`;
+  const account = await running.services.prisma.user.findUniqueOrThrow({ where: { email: ADMIN.email } });
+  const admin = await running.services.tokens.sign(account.id);
+
+  return {
+    url: running.url,
+    services: running.services,
+    connection: database.connection,
+    admin,
+    apiKey,
+    async query<Data, Variables>(
+      operation: Operation<Data, Variables> | string,
+      variables?: Variables,
+      credential: Credential = { token: admin },
+    ) {
+      const response = await fetch(endpoint, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', ...authorization(credential) },
+        body: JSON.stringify({ query: operation.toString(), variables }),
+      });
+      const { data, errors = [] } = (await response.json()) as Answer<Data>;
+      return { status: response.status, headers: response.headers, data, errors };
+    },
+    ws(credential = { token: admin }) {
+      const client = createClient({
+        url: endpoint.replace('http', 'ws'),
+        webSocketImpl: WebSocket,
+        connectionParams: authorization(credential),
+        retryAttempts: 0,
+      });
+      clients.add(client);
+      return client;
+    },
+    async close() {
+      for (const client of clients) await client.dispose();
+      await running.close();
+      await database.drop();
+      await rm(dataDir, { recursive: true, force: true });
+    },
+  };
+}
+
+function authorization({ token, apiKey }: Credential): Record<string, string> {
+  const credential = token ?? apiKey;
+  return credential ? { authorization: `Bearer ${credential}` } : {};
+}
