@@ -1,0 +1,59 @@
+import type { Client, Outcome } from './client.ts';
+
+/** Counts of chat completion requests since the start; `requests` is the sum of the others. */
+export interface SandboxStats {
+  requests: number;
+  /** Not answered to the end yet. */
+  active: number;
+  completed: number;
+  /** The client left before the end. */
+  aborted: number;
+  /** Ended by a fault that was asked for. */
+  faulted: number;
+  /** Answered with a 4xx, because the request was wrong. */
+  refused: number;
+}
+
+/** A chat completion request, without what was said. */
+export interface RequestRecord {
+  /** Id of the completion; null when the request was refused or is not read yet. */
+  id: string | null;
+  model: string | null;
+  startedAt: Date;
+  finishedAt: Date | null;
+  outcome: Outcome | 'active';
+}
+
+const RECORDS_KEPT = 100;
+
+/** What the sandbox was asked, so that a test can see what reached it and how that ended. */
+export class Activity {
+  private readonly counts: SandboxStats = { requests: 0, active: 0, completed: 0, aborted: 0, faulted: 0, refused: 0 };
+  private readonly records: RequestRecord[] = [];
+
+  /** Notes a request and, when its client's connection is done with it, how it ended. */
+  begin(client: Client): RequestRecord {
+    const record: RequestRecord = { id: null, model: null, startedAt: new Date(), finishedAt: null, outcome: 'active' };
+    this.records[this.counts.requests % RECORDS_KEPT] = record;
+    this.counts.requests++;
+    this.counts.active++;
+    client.onEnd((outcome) => {
+      record.finishedAt = new Date();
+      record.outcome = outcome;
+      this.counts.active--;
+      this.counts[outcome]++;
+    });
+    return record;
+  }
+
+  stats(): SandboxStats {
+    return { ...this.counts };
+  }
+
+  /** The last 100 requests, newest first. */
+  requests(): RequestRecord[] {
+    const next = this.counts.requests % RECORDS_KEPT;
+    const oldestFirst = [...this.records.slice(next), ...this.records.slice(0, next)];
+    return oldestFirst.reverse().map((record) => ({ ...record }));
+  }
+}

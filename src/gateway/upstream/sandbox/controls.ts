@@ -1,0 +1,67 @@
+import * as z from 'zod';
+import { shorten, ValidationError } from '../../../platform/errors.ts';
+import { FAULTS } from './faults.ts';
+import { firstIssue } from './issues.ts';
+
+const TEN_MINUTES_MS = 600_000;
+const MOST_TOKENS = 1_000_000;
+const A_DAY_S = 86_400;
+
+const controls = z.strictObject({
+  /** Wait before the headers. */
+  latencyMs: z.number().min(0).max(TEN_MINUTES_MS).optional(),
+  /** Wait between the headers and the first event. */
+  firstTokenMs: z.number().min(0).max(TEN_MINUTES_MS).optional(),
+  /** Pace of the events; 0 or absent: as fast as the socket takes them. */
+  tokensPerSecond: z.number().min(0).max(MOST_TOKENS).optional(),
+  /** Length of a text answer. */
+  outputTokens: z.int().min(1).max(MOST_TOKENS).optional(),
+  /** How many of the prompt's tokens the usage calls cached, at most all of them. */
+  cachedTokens: z.int().min(0).max(MOST_TOKENS).optional(),
+  fault: z.enum(FAULTS).optional(),
+  /** Tokens before a fault in the middle; absent: two thirds of the answer. */
+  faultAfter: z.int().min(0).max(MOST_TOKENS).optional(),
+  /** HTTP status of the fault `status`, which it implies. */
+  status: z.int().min(400).max(599).optional(),
+  /** Seconds in the `retry-after` header of the fault `status`. */
+  retryAfter: z.int().min(0).max(A_DAY_S).optional(),
+});
+
+/** How the sandbox is asked to behave for one request. */
+export type Controls = z.infer<typeof controls>;
+
+const NONE: Controls = {};
+
+/**
+ * The controls of a request. A member of the body wins over the same one in the header.
+ * @param member `sandbox` of the body: an object, or absent.
+ * @param header `x-sandbox`: `latencyMs=20;fault=stall`, or absent.
+ * @throws ValidationError for an unknown control and for a value outside its limits.
+ */
+export function parseControls(member: unknown, header: string | undefined): Controls {
+  if (member === undefined && header === undefined) return NONE;
+  if (member !== undefined && (typeof member !== 'object' || member === null || Array.isArray(member))) {
+    throw new ValidationError([{ path: 'sandbox', message: 'expected an object' }]);
+  }
+  const parsed = controls.safeParse({ ...parseHeader(header), ...member });
+  if (!parsed.success) throw firstIssue(parsed.error, 'sandbox');
+  return parsed.data;
+}
+
+function parseHeader(header: string | undefined): Record<string, string | number> {
+  if (!header?.trim()) return {};
+  return Object.fromEntries(
+    header
+      .split(';')
+      .filter((pair) => pair.trim())
+      .map(parsePair),
+  );
+}
+
+function parsePair(pair: string): [string, string | number] {
+  const [name = '', value = '', ...rest] = pair.split('=').map((side) => side.trim());
+  if (!name || !value || rest.length > 0) {
+    throw new ValidationError([{ path: 'sandbox', message: `expected name=value, got "${shorten(pair)}"` }]);
+  }
+  return [name, name === 'fault' ? value : Number(value)];
+}

@@ -1,0 +1,48 @@
+/**
+ * A text up to the first of the stop sequences, which may lie across tokens and cut one. Tokens are held back while
+ * a stop sequence could still begin in them.
+ */
+export function* untilStop(runs: Iterable<readonly string[]>, stops: readonly string[]): Generator<readonly string[]> {
+  if (stops.length === 0) {
+    yield* runs;
+    return;
+  }
+  const longest = Math.max(...stops.map((stop) => stop.length));
+  let held: string[] = [];
+  for (const run of runs) {
+    held = [...held, ...run];
+    const text = held.join('');
+    const found = earliest(text, stops);
+    if (found >= 0) {
+      yield upTo(held, found);
+      return;
+    }
+    const safe = wholeWithin(held, text.length - longest + 1);
+    yield held.slice(0, safe);
+    held = held.slice(safe);
+  }
+  yield held;
+}
+
+function earliest(text: string, stops: readonly string[]): number {
+  const found = stops.map((stop) => text.indexOf(stop)).filter((at) => at >= 0);
+  return found.length > 0 ? Math.min(...found) : -1;
+}
+
+/** The tokens that make up the first `length` characters; the last one may be cut. */
+function upTo(tokens: readonly string[], length: number): string[] {
+  const whole = wholeWithin(tokens, length);
+  const used = tokens.slice(0, whole).join('').length;
+  const cut = tokens[whole]?.slice(0, length - used);
+  return cut ? [...tokens.slice(0, whole), cut] : tokens.slice(0, whole);
+}
+
+/** How many whole tokens lie within the first `length` characters. */
+function wholeWithin(tokens: readonly string[], length: number): number {
+  let used = 0;
+  const past = tokens.findIndex((token) => {
+    used += token.length;
+    return used > length;
+  });
+  return past < 0 ? tokens.length : past;
+}
