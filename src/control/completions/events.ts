@@ -17,7 +17,7 @@ const Started = builder.objectRef<Event<'started'>>('CompletionStarted').impleme
       description: 'Slug of the route it takes. Null: the client named a model.',
       resolve: ({ head }) => head.route,
     }),
-    attempts: t.int({ description: 'Upstream calls made so far.', resolve: ({ head }) => head.attempts }),
+    attemptCount: t.int({ description: 'Upstream calls made so far.', resolve: ({ head }) => head.attempts }),
     startedAt: t.field({
       type: 'DateTime',
       description: 'When the completion was admitted.',
@@ -70,8 +70,7 @@ const Failed = builder.objectRef<Event<'failed'>>('CompletionFailed').implement(
   fields: (t) => ({
     error: t.expose('error', { type: ErrorInterface, description: 'What went wrong.' }),
     requestId: t.exposeID('requestId', {
-      nullable: true,
-      description: 'Finds it in `request(id)`, if anything was sent upstream. Null: the input was refused.',
+      description: 'Finds it in `request(id)`, if anything was sent upstream.',
     }),
     attempts: t.field({
       type: [AttemptType],

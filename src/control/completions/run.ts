@@ -7,25 +7,27 @@ import { toOpenAI } from './to-openai.ts';
 import { type Answer, readAnswer, Transcript } from './transcript.ts';
 
 /** Who asks, and the signal that aborts when they leave. */
-type Caller = Pick<Context, 'caller' | 'signal'> & { services: Pick<Context['services'], 'gateway'> };
+type Caller = Pick<Context, 'caller' | 'signal' | 'requestId'> & { services: Pick<Context['services'], 'gateway'> };
 
 /** One event of a streamed completion: `started`, any number of deltas, then `finished` or `failed`. */
 export type StreamedEvent =
   | { type: 'started'; head: AnswerHead }
   | Delta
   | { type: 'finished'; answer: Answer }
-  | { type: 'failed'; error: SignalboxError; report: CompletionReport | null; requestId: string | null };
+  | { type: 'failed'; error: SignalboxError; report: CompletionReport | null; requestId: string };
 
 /**
  * Makes a completion and returns its whole answer. Stops the upstream call when the client leaves.
  * @throws SignalboxError: ValidationError for the input, and what the gateway fails with.
  */
 export async function complete(context: Caller, input: CompletionInput): Promise<Answer> {
+  let head: AnswerHead | null = null;
   let body: Buffer | null = null;
   for await (const event of context.services.gateway.complete(toRequest(context, input, false))) {
     if (event.type === 'failed') throw event.error;
+    if (event.type === 'started') head = event.head;
     if (event.type === 'body') body = event.body;
-    if (event.type === 'finished' && body) return readAnswer(body, event.report);
+    if (event.type === 'finished' && head && body) return readAnswer(body, head, event.report);
   }
   throw new Error('A completion ended without an answer and without a failure.');
 }
@@ -37,13 +39,16 @@ export async function* streamCompletion(
 ): AsyncGenerator<StreamedEvent, void, undefined> {
   const request = tryToRequest(context, input);
   if (request instanceof ValidationError) {
-    yield { type: 'failed', error: request, report: null, requestId: null };
+    yield { type: 'failed', error: request, report: null, requestId: context.requestId };
     return;
   }
   const transcript = new Transcript();
+  let head: AnswerHead | null = null;
   for await (const event of coalesce(context.services.gateway.complete(request))) {
+    if (event.type === 'started') head = event.head;
     if (event.type === 'delta') transcript.add(event);
-    yield event.type === 'finished' ? { type: 'finished', answer: transcript.finish(event.report) } : event;
+    if (event.type !== 'finished') yield event;
+    else if (head) yield { type: 'finished', answer: transcript.finish(head, event.report) };
   }
 }
 

@@ -1,4 +1,4 @@
-import type { CompletionReport, ToolCallDelta } from '../../gateway/completion.ts';
+import type { AnswerHead, CompletionReport, ToolCallDelta } from '../../gateway/completion.ts';
 import { readChunk } from '../../gateway/upstream/openai/chunk.ts';
 
 /** Characters of a streamed answer that are kept for its last event; the deltas have brought them all anyway. */
@@ -14,6 +14,8 @@ export interface ToolCall {
 /** A completion that has ended well. */
 export interface Answer {
   report: CompletionReport;
+  provider: string;
+  model: string;
   text: string | null;
   reasoning: string | null;
   toolCalls: readonly ToolCall[];
@@ -43,18 +45,19 @@ export class Transcript {
   }
 
   /** With `report`, the answer. One that was too long to keep has no content here: a part of it would look complete. */
-  finish(report: CompletionReport): Answer {
-    if (this.#length > KEPT_LENGTH) return { report, text: null, reasoning: null, toolCalls: [] };
+  finish(head: AnswerHead, report: CompletionReport): Answer {
+    const from = origin(head, report);
+    if (this.#length > KEPT_LENGTH) return { ...from, text: null, reasoning: null, toolCalls: [] };
     const toolCalls = [...this.#toolCalls].sort(([a], [b]) => a - b).map(([, call]) => call);
-    return { report, text: this.#text || null, reasoning: this.#reasoning || null, toolCalls };
+    return { ...from, text: this.#text || null, reasoning: this.#reasoning || null, toolCalls };
   }
 }
 
 /** The answer in an OpenAI chat completion's body. */
-export function readAnswer(body: Buffer, report: CompletionReport): Answer {
+export function readAnswer(body: Buffer, head: AnswerHead, report: CompletionReport): Answer {
   const chunk = readChunk(body.toString());
   return {
-    report,
+    ...origin(head, report),
     text: chunk?.text || chunk?.refusal || null,
     reasoning: chunk?.reasoning || null,
     toolCalls: (chunk?.toolCalls ?? []).map(({ id, name, arguments: text }) => ({
@@ -63,4 +66,8 @@ export function readAnswer(body: Buffer, report: CompletionReport): Answer {
       arguments: text,
     })),
   };
+}
+
+function origin(head: AnswerHead, report: CompletionReport): Pick<Answer, 'report' | 'provider' | 'model'> {
+  return { report, provider: report.provider ?? head.provider, model: report.model ?? head.model };
 }

@@ -138,16 +138,8 @@ export const CompletionType = builder.objectRef<Answer>('Completion').implement(
       description: 'What it cost, over all attempts, exactly. Null: a usage or price is unknown.',
       resolve: ({ report }) => report.cost,
     }),
-    provider: t.string({
-      nullable: true,
-      description: 'Slug of the provider that answered.',
-      resolve: ({ report }) => report.provider,
-    }),
-    model: t.string({
-      nullable: true,
-      description: 'The model that answered.',
-      resolve: ({ report }) => report.model,
-    }),
+    provider: t.exposeString('provider', { description: 'Slug of the provider that answered.' }),
+    model: t.exposeString('model', { description: 'The model that answered.' }),
     route: t.string({
       nullable: true,
       description: 'Slug of the route it took. Null: the client named a model.',
