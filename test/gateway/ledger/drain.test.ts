@@ -6,8 +6,10 @@ import { Drain } from '../../../src/gateway/ledger/drain.ts';
 import { latencySlot } from '../../../src/gateway/ledger/histogram.ts';
 import { Journal } from '../../../src/gateway/ledger/journal.ts';
 import { openLastSegment } from '../../../src/gateway/ledger/open-journal.ts';
+import { postBatch, readState } from '../../../src/gateway/ledger/post.ts';
 import type { Intent, RequestStatus, Settlement } from '../../../src/gateway/ledger/records.ts';
-import { comparePositions, listSegments } from '../../../src/gateway/ledger/segments.ts';
+import { comparePositions, listSegments, type Position } from '../../../src/gateway/ledger/segments.ts';
+import { SeriesIds } from '../../../src/gateway/ledger/series.ts';
 import { uuidv7 } from '../../../src/platform/ids.ts';
 import { picodollars } from '../../../src/platform/money.ts';
 import {
@@ -289,6 +291,16 @@ describe('the drain', () => {
       long.origin.completionId,
     ]);
     expect(row).toEqual({ attempt_count: 2, status: 'SUCCEEDED' });
+  });
+
+  it('never moves the stored position back, also when a connection that was given up commits late', async () => {
+    const database = await ledgerDatabase();
+    const post = (position: Position) =>
+      postBatch(database.client, 'server-1', new SeriesIds(), { attempts: [], completions: [], position });
+    for (const offset of [500, 900, 700]) await post({ segment: 2, offset });
+    await post({ segment: 1, offset: 5000 });
+    const stored = await readState(database.client, 'server-1');
+    expect(stored).toEqual({ seq: 0n, position: { segment: 2, offset: 900 } });
   });
 
   it('counts only the first settlement of an attempt, and lets the second bring the completion to its end', async () => {

@@ -26,7 +26,7 @@ async function append(group) {
 
 limit(10_000);
 for (let group = 0; group < 6; group += 1) await append(group);
-await journal.append('must be kept', true).catch((error) => codes.add(error.code));
+await journal.append(`must be kept ${'z'.repeat(5000)}`, true).catch((error) => codes.add(error.code));
 const sizes = { end: journal.end.offset, file: statSync(segmentPath(directory, 1)).size };
 limit('unlimited');
 await append('after');
