@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
-import { rmSync } from 'node:fs';
-import { chmod, mkdtemp } from 'node:fs/promises';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { chmod, mkdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -25,16 +25,12 @@ const TEMPLATE = 'signalbox_template';
 /** One Postgres for the whole run, with a migrated template that each test file copies. */
 export default async function setUp(project: TestProject): Promise<() => Promise<void>> {
   buildForWorkers();
-  const dataDir = await mkdtemp(join(tmpdir(), 'signalbox-test-'));
-  await chmod(dataDir, 0o711);
+  const removeFolder = useFolderOfThisRun();
+  const dataDir = join(tmpdir(), 'data');
+  await mkdir(dataDir);
+  await Promise.all([chmod(tmpdir(), 0o711), chmod(dataDir, 0o711)]);
   const log = createLog({ logLevel: 'warn' });
   const postgres = await startEmbeddedPostgres({ dataDir, log });
-  // When the run is cut short there is no time for a shutdown, and nothing worth keeping.
-  const removeAtExit = () => {
-    if (postgres.pid !== null) process.kill(postgres.pid, 'SIGKILL');
-    rmSync(dataDir, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
-  };
-  process.once('exit', removeAtExit);
 
   const maintenance = { ...postgres.connection, database: 'postgres' };
   const client = new pg.Client(maintenance);
@@ -47,8 +43,7 @@ export default async function setUp(project: TestProject): Promise<() => Promise
 
   return async () => {
     await postgres.stop();
-    process.off('exit', removeAtExit);
-    rmSync(dataDir, { recursive: true, force: true });
+    removeFolder();
   };
 }
 
@@ -59,5 +54,30 @@ function buildForWorkers(): void {
     execFileSync(process.execPath, [setup], { stdio: ['ignore', 'pipe', 'pipe'] });
   } catch (error) {
     console.warn(`dist/ may be out of date:\n${(error as { stderr: Buffer }).stderr}`);
+  }
+}
+
+/**
+ * All temporary files of the run, in this process and in those of the tests, go into one folder. It is removed at the
+ * end, and when the run is cut short: by then a test may have left a Postgres behind in it.
+ */
+function useFolderOfThisRun(): () => void {
+  const folder = mkdtempSync(join(tmpdir(), 'signalbox-test-'));
+  process.env.TMPDIR = folder;
+  const remove = () => {
+    for (const path of readdirSync(folder, { recursive: true, encoding: 'utf8' }))
+      if (path.endsWith('/postmaster.pid')) killPostgres(join(folder, path));
+    rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
+    process.off('exit', remove);
+  };
+  process.once('exit', remove);
+  return remove;
+}
+
+function killPostgres(pidFile: string): void {
+  try {
+    process.kill(Number.parseInt(readFileSync(pidFile, 'utf8'), 10), 'SIGKILL');
+  } catch {
+    // It ended by itself.
   }
 }
