@@ -1,5 +1,7 @@
 import { PROVIDER_KINDS, type ProviderKind } from '../../gateway/upstream/kinds.ts';
+import type { Provider } from '../../generated/prisma/client.ts';
 import { isUuid } from '../../platform/ids.ts';
+import type { Services } from '../schema/context.ts';
 
 /** How Prisma finds a provider by id or slug; a slug never looks like an id. */
 export function byIdOrSlug(idOrSlug: string): { id: string } | { slug: string } {
@@ -10,4 +12,13 @@ export function byIdOrSlug(idOrSlug: string): { id: string } | { slug: string } 
 /** Where a provider is called: its own address, else its kind's; null for kinds without one. */
 export function resolveBaseUrl(provider: { baseUrl: string | null; kind: ProviderKind }): string | null {
   return provider.baseUrl ?? PROVIDER_KINDS[provider.kind].defaultBaseUrl;
+}
+
+/**
+ * The provider after a change, with what the client asked for. When that is `__typename` alone the selection is empty,
+ * which Prisma refuses.
+ */
+export function readBack(query: { select?: object }, id: string, { prisma }: Services): Promise<Provider> {
+  const wanted = query.select && Object.keys(query.select).length === 0 ? {} : query;
+  return prisma.provider.findUniqueOrThrow({ ...wanted, where: { id } });
 }

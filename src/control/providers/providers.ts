@@ -3,6 +3,7 @@ import { builder } from '../schema/builder.ts';
 import { directOutcome, outcome } from '../schema/result.ts';
 import { type Activation, activateProvider } from './activate.ts';
 import { CreateProvider, SetProviderKey, UpdateProvider } from './input-types.ts';
+import { readBack } from './lookup.ts';
 import { Provider } from './provider-type.ts';
 import { createProvider, setProviderKey, updateProvider } from './service.ts';
 
@@ -36,7 +37,7 @@ builder.mutationFields((t) => ({
     errors: outcome('provider', 'The new provider.', ValidationError, ConflictError),
     resolve: async (query, _root, { input }, { services }) => {
       const id = await createProvider(services, input);
-      return services.prisma.provider.findUniqueOrThrow({ ...query, where: { id } });
+      return readBack(query, id, services);
     },
   }),
   updateProvider: t.prismaField({
@@ -47,7 +48,7 @@ builder.mutationFields((t) => ({
     errors: outcome('provider', 'The provider as it is now.', ValidationError, ProviderNotFoundError, ConflictError),
     resolve: async (query, _root, { input }, { services }) => {
       const id = await updateProvider(services, input);
-      return services.prisma.provider.findUniqueOrThrow({ ...query, where: { id } });
+      return readBack(query, id, services);
     },
   }),
   setProviderKey: t.prismaField({
@@ -59,7 +60,7 @@ builder.mutationFields((t) => ({
     errors: outcome('provider', 'The provider as it is now.', ValidationError, ProviderNotFoundError),
     resolve: async (query, _root, { input }, { services }) => {
       const id = await setProviderKey(services, input);
-      return services.prisma.provider.findUniqueOrThrow({ ...query, where: { id } });
+      return readBack(query, id, services);
     },
   }),
   activateProvider: t.field({

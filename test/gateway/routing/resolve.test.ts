@@ -47,7 +47,7 @@ function snapshot(providers: ProviderEntry[], routes: Partial<RouteEntry>[] = []
   };
 }
 
-const names = (model: string | null, from: Snapshot, caller = anyone) =>
+const names = (model: string | null, from: Snapshot, caller: Caller = anyone) =>
   resolve(model, from, caller).targets.map((target) => `${target.provider.slug}:${target.model.name}`);
 
 describe('what `model` means', () => {

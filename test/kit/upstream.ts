@@ -1,0 +1,129 @@
+import { once } from 'node:events';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { TestServer } from './server.ts';
+
+/** A request as a provider received it. */
+export interface Received {
+  headers: IncomingMessage['headers'];
+  body: string;
+  at: number;
+  /** When its connection was closed before the answer was complete; null until then. */
+  abortedAt: number | null;
+}
+
+export type Answer = (response: ServerResponse, received: Received) => unknown;
+
+export interface Upstream {
+  url: string;
+  received: Received[];
+  close(): Promise<void>;
+}
+
+/** A provider whose answers the test writes byte by byte, over real HTTP. */
+export async function startUpstream(answer: Answer): Promise<Upstream> {
+  const received: Received[] = [];
+  const server = createServer(async (request, response) => {
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk as Buffer);
+    const one: Received = {
+      headers: request.headers,
+      body: Buffer.concat(chunks).toString(),
+      at: Date.now(),
+      abortedAt: null,
+    };
+    response.on('close', () => {
+      if (!response.writableFinished) one.abortedAt = Date.now();
+    });
+    received.push(one);
+    await answer(response, one);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`,
+    received,
+    async close() {
+      server.closeAllConnections();
+      server.close();
+    },
+  };
+}
+
+/** Answers with these events as a stream, each `data: …` by itself. */
+export function events(...data: (string | object)[]): Answer {
+  return (response) => {
+    response.writeHead(200, { 'content-type': 'text/event-stream' });
+    for (const one of data) response.write(`data: ${typeof one === 'string' ? one : JSON.stringify(one)}\n\n`);
+    response.end();
+  };
+}
+
+/** Answers with one JSON body. */
+export function json(body: unknown, status = 200, headers: Record<string, string> = {}): Answer {
+  return (response) => {
+    response.writeHead(status, { 'content-type': 'application/json', ...headers });
+    response.end(typeof body === 'string' ? body : JSON.stringify(body));
+  };
+}
+
+/** A chunk of an OpenAI stream. */
+export function chunk(content: string, finishReason: string | null = null, more: object = {}) {
+  return {
+    id: 'chatcmpl-1',
+    object: 'chat.completion.chunk',
+    created: 1,
+    model: 'm',
+    choices: [{ index: 0, delta: content === '' ? {} : { content }, finish_reason: finishReason }],
+    ...more,
+  };
+}
+
+/** An OpenAI answer that is not streamed. */
+export function whole(content: string, more: object = {}) {
+  return {
+    id: 'chatcmpl-1',
+    object: 'chat.completion',
+    created: 1,
+    model: 'm',
+    choices: [{ index: 0, message: { role: 'assistant', content }, finish_reason: 'stop' }],
+    usage: { prompt_tokens: 10, completion_tokens: 5, total_tokens: 15 },
+    ...more,
+  };
+}
+
+/** Creates providers for these upstreams, tried in this order by the route `default`. */
+export async function connectProviders(server: TestServer, upstreams: Record<string, Upstream>): Promise<void> {
+  let priority = 1;
+  for (const [slug, upstream] of Object.entries(upstreams)) {
+    const input = {
+      name: slug,
+      slug,
+      kind: 'CUSTOM',
+      baseUrl: upstream.url,
+      isEnabled: true,
+      priority: priority++,
+      apiKey: `key-of-${slug}-1234567890`,
+      models: [{ name: 'm', inputPrice: '1', outputPrice: '2' }],
+    };
+    const created = await server.query<{ createProvider: { __typename: string } }, unknown>(
+      `mutation ($input: CreateProviderInput!) { createProvider(input: $input) { __typename ... on Error { message } } }`,
+      { input },
+    );
+    if (created.data?.createProvider.__typename !== 'CreateProviderSuccess') throw new Error(JSON.stringify(created));
+  }
+  const first = Object.keys(upstreams)[0];
+  await server.query('mutation ($id: ID!) { activateProvider(id: $id) { __typename } }', { id: first });
+}
+
+/** Resolves when `condition` gives something truthy; fails after 10 s. */
+export async function until<T>(condition: () => T | Promise<T>, what: string): Promise<NonNullable<T>> {
+  const deadline = Date.now() + 10_000;
+  for (;;) {
+    const value = await condition();
+    if (value) return value as NonNullable<T>;
+    if (Date.now() > deadline) throw new Error(`not within 10 s: ${what}`);
+    await sleep(10);
+  }
+}
