@@ -116,25 +116,3 @@ export class Attempt {
     };
   }
 }
-
-/** The sums over a completion's attempts. A cost that is unknown makes the sum unknown. */
-export function sumUp(attempts: readonly AttemptReport[]): Pick<AttemptOutcome, 'usage' | 'cost' | 'isEstimated'> {
-  const add = (a: number | null, b: number | null) => (a === null ? b : b === null ? a : a + b);
-  let usage = UNKNOWN_USAGE;
-  let cost: bigint | null = 0n;
-  for (const attempt of attempts) {
-    usage = {
-      inputTokens: add(usage.inputTokens, attempt.usage.inputTokens),
-      outputTokens: add(usage.outputTokens, attempt.usage.outputTokens),
-      cachedTokens: add(usage.cachedTokens, attempt.usage.cachedTokens),
-      cacheWriteTokens: add(usage.cacheWriteTokens, attempt.usage.cacheWriteTokens),
-      reasoningTokens: add(usage.reasoningTokens, attempt.usage.reasoningTokens),
-    };
-    cost = cost === null || attempt.cost === null ? null : cost + attempt.cost;
-  }
-  return {
-    usage,
-    cost: cost === null ? null : picodollars(cost),
-    isEstimated: attempts.some((attempt) => attempt.isEstimated),
-  };
-}

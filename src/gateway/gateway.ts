@@ -4,8 +4,9 @@ import type { Log } from '../platform/log.ts';
 import type { Settings } from '../platform/settings.ts';
 import { type Admitted, admit } from './admission/admit.ts';
 import type { Caller } from './admission/caller.ts';
-import { Attempt, sumUp } from './attempt.ts';
+import { Attempt } from './attempt.ts';
 import type { AnswerHead, AttemptReport, CompletionEvent, CompletionReport, CompletionRequest } from './completion.ts';
+import { totalsOf } from './ledger/ledger.ts';
 import type { CompletionOrigin, CompletionOutcome, LedgerWriter, RequestStatus } from './ledger/records.ts';
 import { receiveBody, receiveStream, toFailure } from './relay.ts';
 import { listModels, type Target } from './routing/resolve.ts';
@@ -147,10 +148,11 @@ export class Gateway {
 
   async *#tryTargets(run: Run): AsyncGenerator<CompletionEvent, void, undefined> {
     const targets = run.admitted.resolution.targets.slice(0, MOST_ATTEMPTS);
+    let previous: Attempt | null = null;
     for (const [index, target] of targets.entries()) {
       const attempt = new Attempt(run.admitted, run.origin, target, index + 1);
-      await this.#parts.ledger.intend(attempt.intent);
-      run.open = attempt;
+      await this.#intend(run, attempt, previous);
+      previous = attempt;
       const failure = yield* this.#dispatch(run, attempt, target);
       if (!failure) return;
       const isLast = run.hasStarted || !failure.tryNext || index === targets.length - 1;
@@ -165,6 +167,25 @@ export class Gateway {
         requestId: run.requestId,
       };
       return;
+    }
+  }
+
+  /**
+   * Makes the attempt durable before it is dispatched. When that fails after earlier attempts, the last of them closes
+   * the completion, so that it is on the ledger without waiting for the next start.
+   */
+  async #intend(run: Run, attempt: Attempt, previous: Attempt | null): Promise<void> {
+    const { ledger } = this.#parts;
+    try {
+      await ledger.intend(attempt.intent);
+      run.open = attempt;
+    } catch (thrown) {
+      const outcome = run.reports.at(-1);
+      if (previous && outcome) {
+        const completion = this.#outcome(run, previous, 'FAILED', this.#expected(thrown));
+        await ledger.settle({ intent: previous.intent, attempt: outcome, completion });
+      }
+      throw thrown;
     }
   }
 
@@ -244,7 +265,7 @@ export class Gateway {
   #outcome(run: Run, attempt: Attempt, status: RequestStatus, error: SignalboxError | null): CompletionOutcome {
     const finishedAt = Date.now();
     return {
-      ...sumUp(run.reports),
+      ...totalsOf(run.reports),
       status,
       finishedAt,
       finishReason: attempt.finishReason,
@@ -262,7 +283,7 @@ export class Gateway {
   #finish(run: Run, error: SignalboxError | null): CompletionReport {
     const last = run.reports.at(-1);
     const report: CompletionReport = {
-      ...sumUp(run.reports),
+      ...totalsOf(run.reports),
       requestId: run.requestId,
       startedAt: run.origin.startedAt,
       status: last?.status ?? 'FAILED',

@@ -18,6 +18,8 @@ export interface Totals {
  * no price, or when no attempt has a cost.
  */
 export function totalsOf(attempts: readonly Pick<AttemptOutcome, keyof Totals>[]): Totals {
+  const [only, ...others] = attempts;
+  if (only && others.length === 0) return { usage: only.usage, isEstimated: only.isEstimated, cost: only.cost };
   const usages = attempts.map((attempt) => attempt.usage);
   const sum = (member: keyof Usage) => {
     const known = usages.flatMap((usage) => usage[member] ?? []);
