@@ -1,4 +1,6 @@
+import { brandWithType } from '@pothos/core';
 import type { ToolCallDelta } from '../../gateway/completion.ts';
+import type { SignalboxError } from '../../platform/errors.ts';
 import { builder } from '../schema/builder.ts';
 import { ErrorInterface } from '../schema/errors.ts';
 import type { StreamedEvent } from './run.ts';
@@ -68,7 +70,11 @@ const Finished = builder.objectRef<Event<'finished'>>('CompletionFinished').impl
 const Failed = builder.objectRef<Event<'failed'>>('CompletionFailed').implement({
   description: 'There will be no whole answer. The last event.',
   fields: (t) => ({
-    error: t.expose('error', { type: ErrorInterface, description: 'What went wrong.' }),
+    error: t.field({
+      type: ErrorInterface,
+      description: 'What went wrong.',
+      resolve: ({ error }) => asValue(error),
+    }),
     requestId: t.exposeID('requestId', {
       description: 'Finds it in `request(id)`, if anything was sent upstream.',
     }),
@@ -79,6 +85,13 @@ const Failed = builder.objectRef<Event<'failed'>>('CompletionFailed').implement(
     }),
   }),
 });
+
+/** The error's members under the name of its class: GraphQL throws what is an Error instead of answering it. */
+function asValue(error: SignalboxError): SignalboxError {
+  const value = { ...error, message: error.message, status: error.status };
+  brandWithType(value, error.constructor as never);
+  return value;
+}
 
 const TYPE_NAMES = {
   started: 'CompletionStarted',

@@ -104,7 +104,16 @@ it('passes on every character, in order and once, before the last event, however
 
 it('sends the first delta at once and later ones one per interval', async () => {
   const begin = performance.now();
-  const seen = await collect(new Source(started, texts('a'), ...Array(40).fill([3, texts('b')]).flat(), finished));
+  const seen = await collect(
+    new Source(
+      started,
+      texts('a'),
+      ...Array(40)
+        .fill([3, texts('b')])
+        .flat(),
+      finished,
+    ),
+  );
   const deltas = seen.filter(({ delta }) => delta);
   expect((deltas[0]?.at ?? 0) - begin).toBeLessThan(15);
   expect(deltas[0]?.delta?.text).toBe('a');

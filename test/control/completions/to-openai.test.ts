@@ -31,7 +31,10 @@ describe('the body of a completion', () => {
         model: 'default',
         messages: [
           { role: 'SYSTEM', content: 'Be brief.' },
-          { role: 'USER', parts: [{ text: 'What is this?' }, { imageUrl: { url: 'https://x.test/a.png', detail: 'LOW' } }] },
+          {
+            role: 'USER',
+            parts: [{ text: 'What is this?' }, { imageUrl: { url: 'https://x.test/a.png', detail: 'LOW' } }],
+          },
           { role: 'ASSISTANT', toolCalls: [{ id: 'c1', name: 'look', arguments: '{}' }] },
           { role: 'TOOL', toolCallId: 'c1', content: 'A cat.' },
         ],
