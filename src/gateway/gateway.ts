@@ -13,7 +13,7 @@ import { listModels, type Target } from './routing/resolve.ts';
 import type { SnapshotKeeper } from './snapshot/keeper.ts';
 import type { Failure } from './upstream/openai/failure.ts';
 import { toUpstreamCall } from './upstream/openai/request.ts';
-import { Transport } from './upstream/transport.ts';
+import { type Exchange, Transport } from './upstream/transport.ts';
 import { Watchdog } from './upstream/watchdog.ts';
 
 /** The first attempt and three more. */
@@ -32,9 +32,10 @@ interface Run {
   request: CompletionRequest;
   admitted: Admitted;
   origin: CompletionOrigin;
-  /** Why it was aborted, if it was; `signal` tells when. */
+  /** Why it was cancelled, if it was. */
   cancelled: SignalboxError | null;
-  readonly abort: AbortController;
+  /** The call to the provider that is on its way; cancelling ends it. */
+  exchange: Exchange | null;
   reports: AttemptReport[];
   /** The attempt that is on its way: intended, not yet settled. */
   open: Attempt | null;
@@ -139,7 +140,7 @@ export class Gateway {
       admitted,
       origin,
       cancelled: null,
-      abort: new AbortController(),
+      exchange: null,
       reports: [],
       open: null,
       hasStarted: false,
@@ -199,9 +200,8 @@ export class Gateway {
     const limits = { firstTokenMs: settings.firstTokenTimeoutMs, stallMs: settings.stallTimeoutMs };
     const exchange = this.#transport.post(toUpstreamCall(run.admitted, target, run.request.sandbox));
     const watchdog = new Watchdog(exchange, target.provider.timeoutMs);
-    const abort = () => exchange.abort(run.cancelled ?? new CancelledError('The completion was cancelled.'));
-    run.abort.signal.addEventListener('abort', abort, { once: true });
-    if (run.abort.signal.aborted) abort();
+    run.exchange = exchange;
+    if (run.cancelled) exchange.abort(run.cancelled);
     let isComplete = false;
     try {
       if (run.admitted.isStreamed) {
@@ -229,7 +229,7 @@ export class Gateway {
       return toFailure(error, attempt, run.cancelled);
     } finally {
       watchdog.stop();
-      run.abort.signal.removeEventListener('abort', abort);
+      run.exchange = null;
       if (!isComplete) exchange.abort(run.cancelled ?? new CancelledError('The attempt has ended.'));
     }
   }
@@ -317,5 +317,5 @@ class InternalError extends SignalboxError {
 
 function cancel(run: Run, reason: SignalboxError): void {
   run.cancelled ??= reason;
-  run.abort.abort();
+  run.exchange?.abort(run.cancelled);
 }

@@ -29,7 +29,9 @@ export async function answerChatCompletion(
 ): Promise<void> {
   const sandbox = request.headers['x-sandbox'];
   const client = new AbortController();
-  response.once('close', () => client.abort());
+  response.once('close', () => {
+    if (!response.writableFinished) client.abort();
+  });
   const events = services.gateway.complete({
     requestId: call.requestId,
     caller: call.caller,
