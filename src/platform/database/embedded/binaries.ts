@@ -61,7 +61,11 @@ async function isUsable(native: string, { runAs }: Place): Promise<boolean> {
 async function copyPackage(packageFolder: string, copy: string): Promise<void> {
   const unfinished = await mkdtemp(`${copy}.unfinished-`);
   try {
-    await cp(packageFolder, unfinished, { recursive: true, filter: (source) => !source.endsWith('.a') });
+    await cp(packageFolder, unfinished, {
+      recursive: true,
+      verbatimSymlinks: true,
+      filter: (source) => !source.endsWith('.a'),
+    });
     await linkLibraries(unfinished);
     await openToAll(unfinished);
     await rename(unfinished, copy);
