@@ -6,10 +6,14 @@ import { WebSocket } from 'ws';
 import type { Services } from '../../src/control/schema/context.ts';
 import { start } from '../../src/main.ts';
 import type { DatabaseConnection } from '../../src/platform/database/connection.ts';
+import type { Log } from '../../src/platform/log.ts';
 import { readSettings, type Settings } from '../../src/platform/settings.ts';
 import { createDatabase } from './database.ts';
 
 export const ADMIN = { email: 'admin@signalbox.local', password: 'correct horse battery' };
+
+/** Signs the tokens of test servers. */
+export const JWT_SECRET = 'a secret of the tests, which is long enough';
 
 /** What a request is signed in with; nothing: anonymous. */
 export interface Credential {
@@ -51,8 +55,8 @@ export interface TestServer {
   close(): Promise<void>;
 }
 
-/** Starts the real server on a fresh database, with a free port and nothing to log. */
-export async function startServer(overrides: Partial<Settings> = {}): Promise<TestServer> {
+/** Starts the real server on a fresh database, with a free port; without `log` it logs nothing. */
+export async function startServer(overrides: Partial<Settings> = {}, log?: Log): Promise<TestServer> {
   const database = await createDatabase();
   const dataDir = await mkdtemp(join(tmpdir(), 'signalbox-test-'));
   const apiKey = `sbx_${'a'.repeat(40)}`;
@@ -60,7 +64,7 @@ export async function startServer(overrides: Partial<Settings> = {}): Promise<Te
     PORT: '0',
     DATA_DIR: dataDir,
     DATABASE_URL: database.url,
-    JWT_SECRET: 'a secret of the tests, which is long enough',
+    JWT_SECRET,
     ENCRYPTION_KEY: Buffer.alloc(32, 7).toString('base64'),
     ADMIN_EMAIL: ADMIN.email,
     ADMIN_PASSWORD: ADMIN.password,
@@ -68,7 +72,7 @@ export async function startServer(overrides: Partial<Settings> = {}): Promise<Te
     LOG_LEVEL: 'silent',
     DATABASE_POOL_MAX: '8',
   });
-  const running = await start({ ...settings, ...overrides });
+  const running = await start({ ...settings, ...overrides }, log);
   const clients = new Set<Client>();
   const endpoint = `${running.url}/graphql`;
   const account = await running.services.prisma.user.findUniqueOrThrow({ where: { email: ADMIN.email } });

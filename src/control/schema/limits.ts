@@ -14,7 +14,7 @@ import { ValidationError } from '../../platform/errors.ts';
 /** What one operation may ask for. Generous for screens, small enough that no operation holds the server up. */
 export const LIMITS = {
   /** Words and signs of the document; counted while parsing, which stops there. */
-  tokens: 5_000,
+  tokens: 2_000,
   depth: 16,
   /** Aliases in the whole document. */
   aliases: 100,

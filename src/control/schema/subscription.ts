@@ -58,6 +58,9 @@ class SubscriptionPlugin<Types extends SchemaTypes> extends BasePlugin<Types> {
 export const subscriptionPlugin = 'subscription' as const;
 SchemaBuilder.registerPlugin(subscriptionPlugin, SubscriptionPlugin);
 
+/** A source that always has another event lets others have their turn after so many. */
+const EVENTS_AT_ONCE = 64;
+
 /** Aborts `inner` with `outer`. Returns what undoes it, so that nothing is left on a signal that lives longer. */
 function linkSignals(outer: AbortSignal, inner: AbortController): () => void {
   const abort = () => inner.abort();
@@ -80,26 +83,34 @@ export function liveSource<T>(
 ): AsyncIterableIterator<T> {
   const iterator = events[Symbol.asyncIterator]();
   const done = { value: undefined, done: true } as const;
+  let taken = 0;
   let isOver = false;
   let leave: (result: IteratorReturnResult<undefined>) => void = () => undefined;
   const left = new Promise<IteratorReturnResult<undefined>>((resolve) => {
     leave = resolve;
   });
 
-  function finish(): void {
+  function end(): void {
     if (isOver) return;
     isOver = true;
     ended?.();
     controller.abort();
-    leave(done);
     // Runs the source's own clean-up. A generator that is waiting gets to it once its wait ends, which the signal does.
     Promise.resolve(iterator.return?.()).catch(() => undefined);
+  }
+
+  /** Ends it for whoever waits in `next()`, too. */
+  function finish(): void {
+    end();
+    leave(done);
   }
   controller.signal.addEventListener('abort', finish, { once: true });
   if (controller.signal.aborted) finish();
 
   async function advance(): Promise<IteratorResult<T>> {
     try {
+      taken += 1;
+      if (taken % EVENTS_AT_ONCE === 0) await new Promise((resolve) => setImmediate(resolve));
       const result = await iterator.next();
       if (isOver) return done;
       if (result.done) finish();
@@ -108,7 +119,8 @@ export function liveSource<T>(
     } catch (error) {
       // What a source throws because it was told to stop is no news to anybody.
       if (isOver) return done;
-      finish();
+      controller.signal.removeEventListener('abort', finish);
+      end();
       throw error;
     }
   }

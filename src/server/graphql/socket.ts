@@ -106,7 +106,8 @@ export function createSocketServer(pipeline: Pipeline, services: Services) {
       const { socket } = client;
       const send = (text: string) =>
         new Promise<void>((resolve, reject) => {
-          if (socket.readyState !== socket.OPEN) return resolve();
+          // Failing ends the operation; going on would pull its source as fast as it can, for nobody.
+          if (socket.readyState !== socket.OPEN) return reject(new Error('The socket is closed.'));
           socket.send(text, (error) => (error ? reject(error) : resolve()));
         });
       const closed = server.opened(
