@@ -61,7 +61,12 @@ describe('an empty database', () => {
     const providers = await parts.prisma.provider.findMany({ include: { keys: true, models: true } });
     expect(new Set(providers.map(({ kind }) => kind)).size).toBe(providers.length);
     expect(providers).toHaveLength(10);
-    expect(providers.filter(({ isEnabled }) => isEnabled).map(({ slug }) => slug).sort()).toEqual(['groq', 'sandbox']);
+    expect(
+      providers
+        .filter(({ isEnabled }) => isEnabled)
+        .map(({ slug }) => slug)
+        .sort(),
+    ).toEqual(['groq', 'sandbox']);
     for (const { models } of providers) expect(models.length).toBeGreaterThan(1);
     const [key] = providers.find(({ slug }) => slug === 'groq')?.keys ?? [];
     expect(key?.hint).toBe('gsk_…cdef');

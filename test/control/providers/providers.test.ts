@@ -1,5 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { parseDatabaseUrl } from '../../../src/platform/database/connection.ts';
+import { createPrisma } from '../../../src/platform/database/prisma.ts';
 import { startServer, type TestServer } from '../../kit/server.ts';
+import { executeWith } from '../execute.ts';
 
 const KEY = 'sk-live-0123456789abcdefa1b2';
 const PROVIDER = `id slug name kind baseUrl isEnabled isActive priority timeoutMs version keyHint
@@ -104,7 +107,10 @@ describe('createProvider', () => {
   });
 
   it('infers the kind from the address, then from the name', async () => {
-    const byAddress = await change('createProvider', { name: `${slug} by address`, baseUrl: 'https://api.groq.com/openai/v1' });
+    const byAddress = await change('createProvider', {
+      name: `${slug} by address`,
+      baseUrl: 'https://api.groq.com/openai/v1',
+    });
     expect(byAddress.provider).toMatchObject({ kind: 'GROQ', isEnabled: false, keyHint: null });
     const byName = await change('createProvider', { name: 'Mistral', slug });
     expect(byName.provider).toMatchObject({ kind: 'MISTRAL', baseUrl: 'https://api.mistral.ai/v1' });
@@ -140,7 +146,11 @@ describe('createProvider', () => {
     ['a negative priority', { priority: -1 }, ['priority']],
     ['a timeout under a second', { timeoutMs: 999 }, ['timeoutMs']],
     ['a negative price', { models: [{ name: 'm', inputPrice: '-1', outputPrice: '1' }] }, ['models.0.inputPrice']],
-    ['a price too fine', { models: [{ name: 'm', inputPrice: '0.0000001', outputPrice: '1' }] }, ['models.0.inputPrice']],
+    [
+      'a price too fine',
+      { models: [{ name: 'm', inputPrice: '0.0000001', outputPrice: '1' }] },
+      ['models.0.inputPrice'],
+    ],
     ['half a price', { models: [{ name: 'm', outputPrice: '1' }] }, ['models.0.inputPrice']],
     ['a model twice', { models: [{ name: 'm' }, { name: 'm' }] }, ['models.1.name']],
     ['a model name with white space', { models: [{ name: 'a b' }] }, ['models.0.name']],
@@ -194,9 +204,7 @@ describe('updateProvider', () => {
 
   it('refuses a stale version, and one of two who change the same version', async () => {
     const { id, version } = await make();
-    const both = await Promise.all(
-      ['Y', 'Z'].map((name) => change('updateProvider', { id, version, name })),
-    );
+    const both = await Promise.all(['Y', 'Z'].map((name) => change('updateProvider', { id, version, name })));
     expect(both.filter(({ code }) => code === 'CONFLICT')).toHaveLength(1);
     const winner = both.find(({ provider }) => provider)?.provider;
     expect(await find(id)).toMatchObject({ name: winner?.name, version: version + 1 });
@@ -286,6 +294,25 @@ describe('providers', () => {
     const priorities = data.providers.map(({ priority }) => priority as number);
     expect(priorities).toEqual([...priorities].sort((a, b) => a - b));
     expect(data.providers.length).toBeGreaterThanOrEqual(10);
+  });
+
+  it('cost a fixed number of statements, however many there are', async () => {
+    const statements: string[] = [];
+    const connection = parseDatabaseUrl(server.services.settings.databaseUrl ?? '');
+    const prisma = createPrisma(connection, 1, (sql) => statements.push(sql));
+    const counts: number[] = [];
+    for (let round = 0; round < 2; round++) {
+      statements.length = 0;
+      const { data, errors } = await executeWith(server, { prisma }, `{ providers { ${PROVIDER} } }`);
+      expect(errors).toBeUndefined();
+      expect(data?.providers).not.toEqual([]);
+      counts.push(statements.length);
+      const models = [{ name: 'm', inputPrice: `${round}.5`, outputPrice: '1' }];
+      await change('createProvider', { name: 'X', slug: `${slug}-${round}`, baseUrl: 'http://a.test', models });
+    }
+    await prisma.$disconnect();
+    expect(counts[0]).toBe(counts[1]);
+    expect(counts[0]).toBeLessThanOrEqual(4);
   });
 
   it('are for admins only, keys or not', async () => {
