@@ -78,6 +78,8 @@ export function poolConfig(connection: DatabaseConnection, options: PoolOptions)
 /** A pool that waits at most 5 s for a connection, and survives the end of its idle ones. Close it with `end()`. */
 export function createPool(connection: DatabaseConnection, options: PoolOptions): pg.Pool {
   const pool = new pg.Pool(poolConfig(connection, options));
-  pool.on('error', (error) => options.log?.warn({ err: error.message }, 'an idle database connection ended'));
+  pool.on('error', (error) => {
+    if (!pool.ending) options.log?.warn({ err: error.message }, 'an idle database connection ended');
+  });
   return pool;
 }
