@@ -7,6 +7,7 @@ import { createLog } from '../../src/platform/log.ts';
 import { readSettings } from '../../src/platform/settings.ts';
 import { createDatabase, type TestDatabase } from '../kit/database.ts';
 
+const logged: string[] = [];
 const databases: TestDatabase[] = [];
 const closers: (() => Promise<void>)[] = [];
 
@@ -19,7 +20,7 @@ async function freshParts(env: Record<string, string> = {}): Promise<SeedParts> 
     prisma,
     secretBox: new SecretBox(new Map([[1, Buffer.alloc(32, 7)]])),
     settings: readSettings(env),
-    log: createLog({ logLevel: 'silent' }),
+    log: createLog({ logLevel: 'trace' }, { write: (line) => logged.push(line) }),
   };
 }
 
@@ -71,6 +72,8 @@ describe('an empty database', () => {
     const [key] = providers.find(({ slug }) => slug === 'groq')?.keys ?? [];
     expect(key?.hint).toBe('gsk_…cdef');
     expect(Buffer.from(key?.ciphertext ?? []).toString('latin1')).not.toContain('gsk_');
+    expect(logged.join()).toContain('OPENAI_API_KEY does not look like a key');
+    expect(logged.join()).not.toMatch(/not a key|gsk_/);
     expect(key && parts.secretBox.open(key, key.id)).toBe('gsk_1234567890abcdef');
   });
 
