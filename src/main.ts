@@ -105,12 +105,9 @@ export async function start(settings: Settings, log: Log = createLog(settings)):
       ledger,
     };
     const server = await openServer(services);
-    // Streams get their final event from the gateway while the sockets are still open.
-    closers.push(async () => {
-      const isClosed = server.close();
-      await gateway.close();
-      await isClosed;
-    });
+    closers.push(() => server.close());
+    // Before the sockets close, so that streams get their final event.
+    closers.push(() => gateway.close());
     return { url: server.url, services, seeded, close };
   } catch (error) {
     await close();
