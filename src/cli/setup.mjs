@@ -184,12 +184,14 @@ async function lock() {
 }
 
 /** The holder never answers; the connection ends with it. */
-async function waitForHolder(path) {
-  const socket = connect(path);
-  socket.on('error', (error) => {
-    if (error.code === 'ECONNREFUSED' && !path.startsWith('\0')) rmSync(path, { force: true });
+function waitForHolder(path) {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    socket.on('error', (error) => {
+      if (error.code === 'ECONNREFUSED' && !path.startsWith('\0')) rmSync(path, { force: true });
+    });
+    socket.on('close', resolve);
   });
-  await once(socket, 'close');
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
