@@ -1,5 +1,6 @@
 import { request as httpRequest } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { WebSocket } from 'ws';
 import { startServer, type TestServer } from '../../kit/server.ts';
 
 const FACTS = `requestId text reasoning toolCalls { id name arguments } finishReason
@@ -62,6 +63,7 @@ async function within(ms: number, check: () => Promise<boolean>): Promise<void> 
   const deadline = performance.now() + ms;
   while (!(await check())) {
     if (performance.now() > deadline) throw new Error(`It did not happen within ${ms} ms.`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
   }
 }
 
@@ -222,5 +224,60 @@ describe('the subscription completion', () => {
     await stalled.return?.();
     await within(100, async () => (await sandboxStats()).aborted === before.aborted + 1);
     await waiting;
+  });
+
+  it('aborts the upstream when a reader of its SSE stream leaves', async () => {
+    const before = await sandboxStats();
+    const leaving = new AbortController();
+    const response = await fetch(`${server.url}/graphql`, {
+      method: 'POST',
+      headers: {
+        accept: 'text/event-stream',
+        'content-type': 'application/json',
+        authorization: `Bearer ${server.admin}`,
+      },
+      body: JSON.stringify({
+        query: STREAM,
+        variables: { input: { model: 'sandbox-fault-stall', messages: ASK } },
+      }),
+      signal: leaving.signal,
+    });
+    await response.body?.getReader().read();
+    await within(2_000, async () => (await sandboxStats()).active === before.active + 1);
+    leaving.abort();
+    await within(300, async () => (await sandboxStats()).aborted === before.aborted + 1);
+  });
+
+  it('stops reading from the upstream when its reader stops, and goes on when it goes on', async () => {
+    const socket = new WebSocket(`${server.url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws');
+    let received = 0;
+    socket.on('message', () => {
+      received += 1;
+    });
+    socket.on('open', () => {
+      const payload = { authorization: `Bearer ${server.admin}` };
+      socket.send(JSON.stringify({ type: 'connection_init', payload }));
+    });
+    await within(2_000, async () => received === 1);
+    const before = await sandboxStats();
+    // Ten times the text, so that the buffers of both sockets hold only a part of it.
+    const copies = Array.from({ length: 10 }, (_, index) => `copy${index}: text`).join(' ');
+    const query = `subscription($input: CompletionInput!) { completion(input: $input) {
+      __typename ... on CompletionDelta { ${copies} } } }`;
+    const input = { model: 'sandbox-large', messages: ASK, extra: { sandbox: { outputTokens: 1_000_000 } } };
+    socket.send(JSON.stringify({ id: '1', type: 'subscribe', payload: { query, variables: { input } } }));
+    await within(2_000, async () => received > 2);
+    socket.pause();
+    const pausedAt = received;
+    await new Promise((resolve) => setTimeout(resolve, 3_000));
+    expect((await sandboxStats()).active).toBe(before.active + 1);
+    expect(received).toBeLessThan(pausedAt + 3);
+    const usedAt = process.memoryUsage().heapUsed;
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    expect(process.memoryUsage().heapUsed - usedAt).toBeLessThan(4_000_000);
+    socket.resume();
+    await within(3_000, async () => received > pausedAt + 20);
+    socket.terminate();
+    await within(300, async () => (await sandboxStats()).aborted === before.aborted + 1);
   });
 });
