@@ -13,6 +13,8 @@ import {
 import { SeriesIds } from './series.ts';
 
 const BATCH_RECORDS = 2000;
+/** A small transaction costs Postgres nearly what a large one does, so after a batch that was not full others collect. */
+const COLLECT_MS = 50;
 const FIRST_RETRY_MS = 100;
 const LAST_RETRY_MS = 5000;
 
@@ -45,6 +47,8 @@ export class Drain {
   #isStopped = false;
   #failures = 0;
   #wake: (() => void) | null = null;
+  /** Whether the pause is for a time, which growth does not shorten. */
+  #isTimed = false;
 
   constructor(options: DrainOptions) {
     this.#options = options;
@@ -54,8 +58,7 @@ export class Drain {
   /** The journal has grown. */
   extend(end: Position): void {
     this.#end = end;
-    // After a failure the pause between two tries is kept.
-    if (this.#failures === 0) this.#wake?.();
+    if (!this.#isTimed) this.#wake?.();
   }
 
   /** `run` returns after the batch that it is writing. */
@@ -120,15 +123,17 @@ export class Drain {
         if (hasRead || !isReported) onProgress({ seq, drained: reader.position });
         isReported = true;
         if (!hasRead) await this.#pause();
+        else if (batch.records < BATCH_RECORDS) await this.#pause(COLLECT_MS);
       }
     } finally {
       reader.close();
     }
   }
 
-  /** Until the journal grows, or for a time, or until `stop`. */
+  /** For a time, or else until the journal grows; in either case not longer than until `stop`. */
   #pause(ms?: number): Promise<void> {
     if (this.#isStopped) return Promise.resolve();
+    this.#isTimed = ms !== undefined;
     return new Promise((resolve) => {
       const timer = ms === undefined ? undefined : setTimeout(() => this.#wake?.(), ms);
       this.#wake = () => {
@@ -140,16 +145,18 @@ export class Drain {
   }
 }
 
-function readBatch(reader: JournalReader, end: Position, open: OpenCompletions): Batch {
+function readBatch(reader: JournalReader, end: Position, open: OpenCompletions): Batch & { records: number } {
+  let records = 0;
   const attempts: Batch['attempts'] = [];
   const completions = new Map<string, Batch['completions'][number]>();
   for (const { payload, position } of reader.read(end, BATCH_RECORDS)) {
+    records += 1;
     const settled = open.apply(decodeEntry(payload), position);
     if (settled.attempt) attempts.push(settled.attempt);
     const id = settled.completion?.origin.completionId;
     if (settled.completion && id !== undefined && !completions.has(id)) completions.set(id, settled.completion);
   }
-  return { attempts, completions: [...completions.values()], position: open.oldest() ?? reader.position };
+  return { attempts, completions: [...completions.values()], position: open.oldest() ?? reader.position, records };
 }
 
 /** Doubles up to five seconds; the jitter keeps servers from coming back in step. */
