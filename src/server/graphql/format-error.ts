@@ -1,5 +1,5 @@
 import { GraphQLError, type GraphQLErrorExtensions } from 'graphql';
-import { type ErrorCode, SignalboxError } from '../../platform/errors.ts';
+import { type ErrorCode, SignalboxError, shorten } from '../../platform/errors.ts';
 import type { Log } from '../../platform/log.ts';
 
 /** What identifies a request to people, and where its faults are logged. */
@@ -8,6 +8,7 @@ export interface RequestTrace {
   log: Log;
 }
 
+const LONGEST_MESSAGE = 1_000;
 const FAULT = 'Something went wrong inside Signalbox. The request id finds it in the log.';
 
 /**
@@ -58,7 +59,8 @@ function describe(cause: unknown, located: GraphQLError | null, trace: RequestTr
   }
   if (cause instanceof GraphQLError && isAboutTheRequest(cause)) {
     const code = httpStatus(cause) === 413 ? 'PAYLOAD_TOO_LARGE' : 'VALIDATION';
-    return { code, message: cause.message, facts: {} };
+    // They quote the value that is wrong, however long it is.
+    return { code, message: shorten(cause.message, LONGEST_MESSAGE), facts: {} };
   }
   trace.log.error({ err: cause, requestId: trace.requestId, path: located?.path }, 'a GraphQL operation failed');
   return { code: 'INTERNAL', message: FAULT, facts: {} };

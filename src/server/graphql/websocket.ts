@@ -5,6 +5,7 @@ import { WebSocketServer } from 'ws';
 import type { Services } from '../../control/schema/context.ts';
 import { AuthenticationError } from '../../platform/errors.ts';
 import { clientAddress } from '../client-address.ts';
+import { declineUpgrade } from '../decline-upgrade.ts';
 import { isAllowedOrigin } from './origin.ts';
 import { CLOSE, type Client, createSocketServer } from './socket.ts';
 import type { Pipeline } from './yoga.ts';
@@ -33,7 +34,11 @@ export function createWebSockets(pipeline: Pipeline, services: Services) {
   const timers = [setInterval(ping, PING_MS), setInterval(checkSessions, SESSION_CHECK_MS)];
   for (const timer of timers) timer.unref();
 
-  function upgrade(request: IncomingMessage, stream: Duplex, head: Buffer): void {
+  function upgrade(this: Server, request: IncomingMessage, stream: Duplex, head: Buffer): void {
+    if (request.headers.upgrade?.toLowerCase() !== 'websocket') {
+      declineUpgrade(this, request, stream, head);
+      return;
+    }
     stream.on('error', (error) => log.debug({ err: error }, 'a socket failed while it was opened'));
     const address = clientAddress(request, settings);
     const refusal = refusalOf(request, address);

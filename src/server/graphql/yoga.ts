@@ -1,9 +1,9 @@
-import { renderGraphiQL } from '@graphql-yoga/render-graphiql';
 import type { ExecutionArgs, ExecutionResult, GraphQLSchema } from 'graphql';
 import { createYoga, isAsyncIterable, type Plugin } from 'graphql-yoga';
 import type { Context, Services } from '../../control/schema/context.ts';
 import { checkLimits, parseWithinLimits } from '../../control/schema/limits.ts';
 import { formatError } from './format-error.ts';
+import { graphiqlOptions, renderPage } from './graphiql.ts';
 import type { Session } from './session.ts';
 
 /** What the doors, HTTP and WebSocket, hand to the pipeline with each operation. */
@@ -14,23 +14,6 @@ export interface OperationContext {
   /** Aborted when the client leaves, and when the operation is over. */
   controller: AbortController;
 }
-
-const FIRST_STEPS = `# Signalbox. Press the play button, or Ctrl-Enter.
-#
-# Most fields need you to be signed in: run the mutation, then put its token under Headers
-# as {"authorization": "Bearer <token>"}; an API key works the same way.
-
-mutation LogIn {
-  logIn(input: { email: "admin@signalbox.local", password: "" }) {
-    ... on LogInSuccess { token user { email role } }
-    ... on Error { code message }
-  }
-}
-
-query Me {
-  me { email role tier }
-}
-`;
 
 /**
  * The pipeline every operation goes through, whichever door it came in by: parse, validate, context, limits, execute.
@@ -58,8 +41,8 @@ export function createPipeline(schema: GraphQLSchema, services: Services, subscr
     maskedErrors: false,
     logging: false,
     landingPage: false,
-    graphiql: { title: 'Signalbox', subscriptionsProtocol: 'WS', defaultQuery: FIRST_STEPS },
-    renderGraphiQL,
+    graphiql: graphiqlOptions,
+    renderGraphiQL: renderPage,
   });
 }
 

@@ -344,7 +344,7 @@ describe('sockets', () => {
     expect((await server.query('{ __typename }')).status).toBe(200);
   });
 
-  test('end their subscriptions and close with 1001 when the server stops', async () => {
+  test('end their subscriptions and close with 1001 when the server stops, and streams over HTTP end, too', async () => {
     const other = await startServer();
     const socket = new WebSocket(`${other.url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws');
     const speaker = new Speaker(socket);
@@ -353,9 +353,15 @@ describe('sockets', () => {
     await speaker.next();
     speaker.subscribe('1', 'subscription { silence }');
     await speaker.next('1');
+    const events = await fetch(`${other.url}/graphql`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', accept: 'text/event-stream' },
+      body: '{"query": "subscription { silence }"}',
+    });
     const closing = other.close();
     expect(await speaker.next('1')).toMatchObject({ type: 'complete' });
     expect(await speaker.closed).toBe(1001);
+    expect(await events.text()).toMatch(/event: complete\ndata:\n\n$/);
     await closing;
   });
 });

@@ -1,0 +1,62 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { startServer, type TestServer } from '../../kit/server.ts';
+
+let server: TestServer;
+
+beforeAll(async () => {
+  server = await startServer({ rateLimitPerMinute: 30, trustProxy: true });
+});
+afterAll(() => server.close());
+
+/** Behind a proxy that says where the request came from. */
+async function post(query: string, address: string, authorization?: string) {
+  const response = await fetch(`${server.url}/graphql`, {
+    method: 'POST',
+    headers: {
+      'content-type': 'application/json',
+      'x-forwarded-for': `spoofed, ${address}`,
+      ...(authorization && { authorization }),
+    },
+    body: JSON.stringify({ query }),
+  });
+  return { status: response.status, headers: response.headers, body: await response.json() };
+}
+
+test('anonymous requests are limited by address, and every answer says where the caller stands', async () => {
+  for (let left = 29; left >= 0; left -= 1) {
+    const { status, headers } = await post('{ __typename }', '192.0.2.1');
+    expect(status).toBe(200);
+    expect(headers.get('x-ratelimit-limit')).toBe('30');
+    expect(Number(headers.get('x-ratelimit-remaining'))).toBeLessThanOrEqual(left + 1);
+    expect(Number(headers.get('x-ratelimit-reset'))).toBeGreaterThan(0);
+  }
+  const refused = await post('{ __typename }', '192.0.2.1');
+  expect(refused).toMatchObject({ status: 429, body: { errors: [{ extensions: { code: 'RATE_LIMITED' } }] } });
+  expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0);
+  expect((await post('{ __typename }', '192.0.2.2')).status).toBe(200);
+  expect((await post('{ __typename }', '192.0.2.1', `Bearer ${server.admin}`)).status).toBe(200);
+});
+
+test('wrong credentials are limited by address, right ones from there still pass', async () => {
+  const codes = new Set<string>();
+  for (let attempt = 0; attempt < 25; attempt += 1) {
+    const { status, body } = await post('{ __typename }', '192.0.2.3', `Bearer sbx_wrong${attempt}`);
+    codes.add(`${status} ${body.errors[0].extensions.code}`);
+  }
+  expect([...codes]).toEqual(['401 UNAUTHENTICATED', '429 RATE_LIMITED']);
+  expect((await post('{ __typename }', '192.0.2.3', `Bearer ${server.apiKey}`)).status).toBe(200);
+});
+
+test('sign-ins are refused after 20 failures, also with the right password', async () => {
+  const logIn = (password: string) =>
+    post(
+      `mutation { logIn(input: { email: "admin@signalbox.local", password: "${password}" }) { __typename ... on RateLimitedError { retryAfterSeconds } } }`,
+      '192.0.2.4',
+    );
+  const names: string[] = [];
+  for (let attempt = 0; attempt < 20; attempt += 1)
+    names.push((await logIn('wrong password')).body.data.logIn.__typename);
+  expect(new Set(names)).toEqual(new Set(['AuthenticationError']));
+  const { body } = await logIn('correct horse battery');
+  expect(body.data.logIn).toEqual({ __typename: 'RateLimitedError', retryAfterSeconds: expect.any(Number) });
+});
