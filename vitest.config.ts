@@ -7,8 +7,8 @@ export default defineConfig({
     pool: 'forks',
     // Each file may start a server with its pools; the one Postgres has 100 connections.
     maxWorkers: 3,
-    testTimeout: 20_000,
-    hookTimeout: 30_000,
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
     coverage: {
       provider: 'v8',
       include: ['src/**/*.ts'],
