@@ -4,6 +4,8 @@ import { builder } from './builder.ts';
 
 const JSON_LIMIT_BYTES = 64 * 1024;
 const JSON_DEPTH = 16;
+/** What JSON can write and Postgres cannot store: U+0000 and lone surrogates, which are the escapes left in the text. */
+const NOT_STORABLE = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f][0-9a-f]{2})/;
 /** RFC 3339: a date, a time, and an offset. */
 const DATE_TIME = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,9})?(Z|[+-]\d{2}:\d{2})$/i;
 
@@ -44,9 +46,11 @@ builder.scalarType('JSON', {
   serialize: (value) => value,
   parseValue: (value) => {
     if (depthOf(value) > JSON_DEPTH) throw new GraphQLError(`JSON may be at most ${JSON_DEPTH} levels deep.`);
-    if (Buffer.byteLength(JSON.stringify(value)) > JSON_LIMIT_BYTES) {
+    const text = JSON.stringify(value);
+    if (Buffer.byteLength(text) > JSON_LIMIT_BYTES) {
       throw new GraphQLError(`JSON may be at most ${JSON_LIMIT_BYTES} bytes.`);
     }
+    if (NOT_STORABLE.test(text)) throw new GraphQLError('JSON may not contain U+0000 or half a surrogate pair.');
     return value;
   },
 });

@@ -23,6 +23,12 @@ export function checkRequest(request: IncomingMessage, settings: Pick<Settings, 
   checkParameters(request);
 }
 
+/** What follows the first question mark of the request's target. */
+export function queryString({ url = '' }: IncomingMessage): string {
+  const start = url.indexOf('?');
+  return start < 0 ? '' : url.slice(start + 1);
+}
+
 /** Browsers say where a request comes from; everything else that can send requests could send any. */
 function isOwnRequest(request: IncomingMessage, settings: Pick<Settings, 'corsOrigins'>): boolean {
   const site = request.headers['sec-fetch-site'];
@@ -31,7 +37,7 @@ function isOwnRequest(request: IncomingMessage, settings: Pick<Settings, 'corsOr
 }
 
 function checkParameters(request: IncomingMessage): void {
-  const parameters = new URLSearchParams(request.url?.split('?')[1] ?? '');
+  const parameters = new URLSearchParams(queryString(request));
   for (const name of ['variables', 'extensions']) {
     const text = parameters.get(name);
     if (text && !isJson(text)) throw refusal(400, `The parameter "${name}" is not JSON.`);

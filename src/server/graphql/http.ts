@@ -6,7 +6,7 @@ import { clientAddress } from '../client-address.ts';
 import { credentialOf, identify } from '../identify.ts';
 import { assertWithinLimit, rateLimitHeaders } from '../rate-limit-headers.ts';
 import { formatError } from './format-error.ts';
-import { checkRequest } from './http-request.ts';
+import { checkRequest, queryString } from './http-request.ts';
 import { readJsonBody } from './read-body.ts';
 import { openSession } from './session.ts';
 import type { Pipeline } from './yoga.ts';
@@ -28,6 +28,9 @@ export function createHttpHandler(pipeline: Pipeline, services: Services): HttpH
     // The pipeline takes a body that is already parsed from here.
     if (request.method === 'POST')
       Object.assign(request, { body: await readJsonBody(request, settings.bodyLimitBytes) });
+    // It makes a URL of these, which clients could write so that none comes out.
+    request.headers.host = 'signalbox';
+    Object.assign(request, { originalUrl: `/graphql?${queryString(request)}` });
     const controller = new AbortController();
     response.once('close', () => controller.abort());
     const session = openSession(caller, credential, address, services);

@@ -38,6 +38,13 @@ test('JSON has a limit of size and of depth', () => {
   expect(() => parse('x'.repeat(64 * 1024))).toThrow('bytes');
 });
 
+test('JSON that Postgres cannot store is refused, and nothing that only looks like it', () => {
+  const { parseValue: parse } = scalar('JSON');
+  for (const wrong of ['a\u0000b', { 'a\u0000': 1 }, ['\ud800'], '\\\u0000'])
+    expect(() => parse(wrong)).toThrow('may not contain');
+  for (const right of ['a\\u0000b', '\\ud800', '💥', { '\\\\u0000': '\n' }]) expect(parse(right)).toEqual(right);
+});
+
 test('JSON in a document is limited like JSON in a variable', () => {
   const { parseLiteral } = scalar('JSON');
   expect(parseLiteral(parseValue('{ team: ["finance"] }'))).toEqual({ team: ['finance'] });

@@ -1,3 +1,5 @@
+import { connect } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { getIntrospectionQuery } from 'graphql';
 import { serverAudits } from 'graphql-http';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -62,6 +64,12 @@ async function post(body: string | Uint8Array<ArrayBuffer>, headers: Record<stri
 async function get(query: string, headers: Record<string, string> = {}) {
   const response = await fetch(`${endpoint}?${query}`, { headers });
   return { response, body: await response.json(), status: response.status };
+}
+
+async function raw(request: string): Promise<string> {
+  const socket = connect(Number(new URL(server.url).port), '127.0.0.1');
+  socket.write(request);
+  return text(socket);
 }
 
 const coded = (code: string) => ({
@@ -263,6 +271,21 @@ describe('GET', () => {
   });
 });
 
+describe('targets and hosts that make no URL', () => {
+  test.each([
+    ['a host with blanks', '/graphql', 'a b%%%:::99999'],
+    ['half an IPv6 address', '/graphql', '[::1'],
+    ['an absolute target', 'http://[::1/graphql', 'localhost'],
+  ])('%s is no fault', async (_name, target, host) => {
+    const body = '{"query":"{ __typename }"}';
+    const answer = await raw(
+      `POST ${target} HTTP/1.1\r\nhost: ${host}\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\nconnection: close\r\n\r\n${body}`,
+    );
+    expect(answer).toMatch(/^HTTP\/1\.1 [24]/);
+    expect(answer).not.toContain('node_modules');
+  });
+});
+
 describe('SSE', () => {
   const subscribe = (query: string, signal?: AbortSignal) =>
     fetch(endpoint, {
@@ -284,8 +307,8 @@ describe('SSE', () => {
     const controller = new AbortController();
     const response = await subscribe('subscription { silence }', controller.signal);
     const reader = (response.body as ReadableStream<Uint8Array>).getReader();
-    let text = '';
-    while (!text.includes('silence')) text += Buffer.from((await reader.read()).value ?? []).toString();
+    let events = '';
+    while (!events.includes('silence')) events += Buffer.from((await reader.read()).value ?? []).toString();
     const leftAt = performance.now();
     controller.abort();
     expect((await stoppedAt) - leftAt).toBeLessThan(100);
