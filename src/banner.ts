@@ -2,32 +2,39 @@ import type { SeedResult } from './control/seed.ts';
 
 /** What a start prints: where to go, and once, at the first start, how to get in. */
 export function banner(url: string, seeded: SeedResult): string {
-  const lines = [
+  return [
     '',
     'Signalbox is running.',
     '',
     `  GraphiQL   ${url}/graphql`,
     `  OpenAI     ${url}/v1`,
     `  Health     ${url}/health`,
+    credentials(seeded),
+    seeded.apiKey ? 'Try it:' : 'Try it with your API key:',
     '',
-  ];
-  if (seeded.adminPassword) {
-    lines.push(
-      'Shown only this once:',
-      '',
-      `  Admin      ${seeded.adminEmail}`,
-      `  Password   ${seeded.adminPassword}`,
-    );
-  }
-  if (seeded.apiKey) lines.push(`  API key    ${seeded.apiKey}`, '');
-  lines.push(seeded.apiKey ? 'Try it:' : 'Try it with your API key:', '', `  ${curlLine(url, seeded.apiKey)}`, '', '');
-  return lines.join('\n');
+    `  ${curlLine(url, seeded.apiKey)}`,
+    '',
+    '',
+  ].join('\n');
+}
+
+/** The sign-in and the key that the first start made; empty at every other one. What the settings gave is not repeated. */
+export function credentials({ adminEmail, adminPassword, apiKey }: SeedResult): string {
+  if (!adminPassword && !apiKey) return '';
+  return [
+    '',
+    'Shown only this once:',
+    '',
+    `  Admin      ${adminEmail}`,
+    `  Password   ${adminPassword ?? 'as ADMIN_PASSWORD says'}`,
+    `  API key    ${apiKey ?? 'as BOOTSTRAP_API_KEY says'}`,
+    '',
+  ].join('\n');
 }
 
 function curlLine(url: string, apiKey: string | null): string {
   const body = JSON.stringify({ model: 'default', messages: [{ role: 'user', content: 'Hello, Signalbox!' }] });
-  return `curl ${url}/v1/chat/completions -H 'authorization: Bearer ${apiKey ?? '$SIGNALBOX_API_KEY'}' -H 'content-type: application/json' -d '${body}'`.replace(
-    "'authorization: Bearer $SIGNALBOX_API_KEY'",
-    '"authorization: Bearer $SIGNALBOX_API_KEY"',
-  );
+  // Double quotes where the shell has to put the key in.
+  const authorization = apiKey ? `'authorization: Bearer ${apiKey}'` : '"authorization: Bearer $SIGNALBOX_API_KEY"';
+  return `curl ${url}/v1/chat/completions -H ${authorization} -H 'content-type: application/json' -d '${body}'`;
 }

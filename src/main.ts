@@ -1,4 +1,6 @@
-import { banner } from './banner.ts';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { banner, credentials } from './banner.ts';
 import type { Services } from './control/schema/context.ts';
 import type { SeedResult } from './control/seed.ts';
 import { seed } from './control/seed.ts';
@@ -43,9 +45,14 @@ export interface Running {
  * Starts everything in the order in which it depends on each other: lock, Postgres, migrations, ledger (which recovers
  * what a killed server left behind), configuration, gateway, doors. What was started is closed again when a later step
  * fails.
+ * @param onSeeded told at once what the first start made: should a later step fail, it must not be lost
  * @throws SettingsError, or another error whose message says what stood in the way
  */
-export async function start(settings: Settings, log: Log = createLog(settings)): Promise<Running> {
+export async function start(
+  settings: Settings,
+  log: Log = createLog(settings),
+  onSeeded: (seeded: SeedResult) => void = () => undefined,
+): Promise<Running> {
   const closers: (() => unknown)[] = [];
   const close = async () => {
     for (const closer of closers.splice(0).reverse()) {
@@ -57,6 +64,8 @@ export async function start(settings: Settings, log: Log = createLog(settings)):
     }
   };
   try {
+    // Known before anything is done; the doors themselves open last.
+    await assertPortFree(settings);
     const dataDir = await openDataDir(settings.dataDir, { isShared: settings.databaseUrl !== null });
     closers.push(() => dataDir.close());
     const connection = await openDatabase(settings, log, closers);
@@ -74,6 +83,7 @@ export async function start(settings: Settings, log: Log = createLog(settings)):
     }, PARTITIONS_EVERY_MS);
     closers.push(() => clearInterval(partitions));
     const seeded = await seed({ prisma, secretBox, settings, log });
+    onSeeded(seeded);
 
     const { directory, serverId, release } = await dataDir.claimJournal();
     closers.push(release);
@@ -121,15 +131,19 @@ export async function start(settings: Settings, log: Log = createLog(settings)):
  */
 export async function main(): Promise<void> {
   let running: Running;
+  let seeded: SeedResult | null = null;
   try {
     const settings = readSettings(process.env);
     const log = createLog(settings);
     process.on('uncaughtException', (error) => log.fatal({ err: error }, 'uncaught exception'));
     process.on('unhandledRejection', (error) => log.error({ err: error }, 'unhandled rejection'));
-    const starting = start(settings, log);
+    const starting = start(settings, log, (made) => {
+      seeded = made;
+    });
     stopOnSignals(starting, log);
     running = await starting;
   } catch (error) {
+    if (seeded) process.stdout.write(credentials(seeded));
     process.stderr.write(`\nSignalbox did not start: ${explain(error)}\n`);
     process.exit(1);
   }
@@ -156,6 +170,14 @@ function explain(error: unknown): string {
     return `${message.replace(/^listen /, '')}. Another program has this port; choose one with PORT.`;
   if (code === 'EACCES') return `${message}. Choose another port with PORT or another folder with DATA_DIR.`;
   return error instanceof SettingsError || error.name === 'StartError' ? message : (error.stack ?? message);
+}
+
+/** @throws EADDRINUSE, EACCES */
+async function assertPortFree({ host, port }: Settings): Promise<void> {
+  if (port === 0) return;
+  const probe = createServer().listen(port, host);
+  await once(probe, 'listening');
+  await new Promise((resolve) => probe.close(resolve));
 }
 
 async function openDatabase(settings: Settings, log: Log, closers: (() => unknown)[]): Promise<DatabaseConnection> {

@@ -143,7 +143,7 @@ builder.objectType(UpstreamError, {
       nullable: true,
       description: 'HTTP status of its answer; null when there was none.',
     }),
-    attempts: t.exposeInt('attempts', { description: 'Upstream calls that were made.' }),
+    attemptCount: t.exposeInt('attempts', { description: 'Upstream calls that were made.' }),
   }),
 });
 
@@ -163,7 +163,7 @@ builder.objectType(UpstreamTimeoutError, {
   interfaces,
   fields: (t) => ({
     timeout: t.expose('timeout', { type: UpstreamTimeout, description: 'Which limit passed.' }),
-    attempts: t.exposeInt('attempts', { description: 'Upstream calls that were made.' }),
+    attemptCount: t.exposeInt('attempts', { description: 'Upstream calls that were made.' }),
   }),
 });
 
