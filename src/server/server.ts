@@ -7,8 +7,10 @@ import { uuidv7 } from '../platform/ids.ts';
 import { clientAddress } from './client-address.ts';
 import { createGraphQL } from './graphql/graphql.ts';
 import { registerHealth } from './health.ts';
+import { answerClientError, answerExpectation, answerFrameworkError, hostError } from './malformed.ts';
 import { retryHeaders, toOpenAIError } from './openai/errors.ts';
 import { registerOpenAI } from './openai/openai.ts';
+import { closeWithSocket } from './pipelining.ts';
 import { registerPrometheus } from './prometheus.ts';
 import { assertWithinLimit, rateLimitHeaders } from './rate-limit-headers.ts';
 
@@ -55,10 +57,16 @@ export async function openServer(services: Services): Promise<Server> {
     requestTimeout: REQUEST_TIMEOUT_MS,
     forceCloseConnections: true,
     genReqId: () => uuidv7(),
+    // Checked below, where the answer can say what is missing.
+    http: { requireHostHeader: false },
+    clientErrorHandler: answerClientError,
+    frameworkErrors: answerFrameworkError,
   });
+  app.server.on('checkExpectation', answerExpectation);
+  app.server.on('request', closeWithSocket);
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id);
-    done();
+    done(hostError(request.raw));
   });
   if (settings.corsOrigins.length > 0) {
     await app.register(cors, {
