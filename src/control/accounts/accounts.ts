@@ -19,6 +19,11 @@ const password = z
   .min(PASSWORD_LENGTH.min, `must have at least ${PASSWORD_LENGTH.min} characters`)
   .max(PASSWORD_LENGTH.max, `must have at most ${PASSWORD_LENGTH.max} characters`);
 
+/** Postgres stores neither NUL nor half a surrogate pair; nobody needs the other control characters. */
+const STORABLE = /^[^\p{Cc}\p{Cs}]{1,100}$/u;
+/** The same in JSON text, where they are escaped; two backslashes are one that stands for itself. */
+const UNSTORABLE_JSON = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f])/;
+
 const LogInInput = builder.inputType('LogInInput', {
   description: 'Who signs in.',
   fields: (t) => ({
@@ -48,16 +53,25 @@ const CreateApiKeyInput = builder.inputType('CreateApiKeyInput', {
     metadata: t.field({ type: 'JSON', description: 'An object to keep with it. Default: `{}`.' }),
   }),
   validate: z.object({
-    name: z.string().trim().min(1, 'must not be empty').max(100, 'must have at most 100 characters'),
+    name: z.string().trim().regex(STORABLE, 'must have 1 to 100 characters, and no control characters'),
     isAdmin: z.boolean().nullish(),
     ownerId: z.string().nullish(),
-    allowedRoutes: z.array(z.string().min(1).max(100)).max(100, 'must name at most 100 routes').nullish(),
+    allowedRoutes: z
+      .array(z.string().regex(STORABLE, 'is not the slug of a route'))
+      .max(100, 'must name at most 100 routes')
+      .nullish(),
     rateLimitPerMinute: z.int().min(1, 'must be at least 1').nullish(),
     expiresAt: z
       .date()
       .refine((time) => time.getTime() > Date.now(), 'must be in the future')
       .nullish(),
-    metadata: z.record(z.string(), z.unknown(), 'must be a JSON object').nullish(),
+    metadata: z
+      .record(z.string(), z.unknown(), 'must be a JSON object')
+      .refine(
+        (value) => !UNSTORABLE_JSON.test(JSON.stringify(value)),
+        'must hold neither NUL nor half a surrogate pair',
+      )
+      .nullish(),
   }),
 });
 

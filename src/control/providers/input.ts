@@ -127,7 +127,7 @@ function text(limit: number, what: string) {
   return z
     .string()
     .trim()
-    .refine((value) => value.length >= 1 && value.length <= limit && !/\p{Cc}/u.test(value), `must be ${what}`);
+    .refine((value) => value.length >= 1 && value.length <= limit && !/[\p{Cc}\p{Cs}]/u.test(value), `must be ${what}`);
 }
 
 function whole(min: number, max: number) {
