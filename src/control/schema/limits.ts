@@ -22,9 +22,18 @@ export const LIMITS = {
   complexity: 100_000,
 };
 
-/** @throws GraphQLError when the document is not GraphQL or has too many tokens. */
+/**
+ * @throws GraphQLError when the document is not GraphQL or has too many tokens; ValidationError when it is nested too
+ * deeply to be read.
+ */
 export function parseWithinLimits(source: string | Source): DocumentNode {
-  return parse(source, { maxTokens: LIMITS.tokens });
+  try {
+    return parse(source, { maxTokens: LIMITS.tokens });
+  } catch (error) {
+    // The parser calls itself for each level, and runs out of stack before it runs out of tokens.
+    if (error instanceof RangeError) refuse('is nested too deeply');
+    throw error;
+  }
 }
 
 /**
