@@ -12,6 +12,9 @@ export interface SignIn {
   user: User;
 }
 
+/** Passwords being checked, by address. */
+const checking = new Map<string, number>();
+
 type SignInServices = Pick<Services, 'prisma' | 'tokens' | 'rateLimiter'>;
 
 /**
@@ -24,19 +27,26 @@ export async function logIn(
   input: { email: string; password: string },
   address: string,
 ): Promise<SignIn> {
-  const { allowed, retryAfterSeconds } = services.rateLimiter.failures(address);
-  if (!allowed) {
-    throw new RateLimitedError(
-      `Too many failed sign-ins from this address. Try again in ${retryAfterSeconds} s.`,
-      retryAfterSeconds,
-    );
+  const { remaining, retryAfterSeconds } = services.rateLimiter.failures(address);
+  const pending = checking.get(address) ?? 0;
+  // Those being checked may all turn out wrong, so many at once are no way around the limit.
+  if (pending >= remaining) {
+    const seconds = Math.max(1, retryAfterSeconds);
+    throw new RateLimitedError(`Too many failed sign-ins from this address. Try again in ${seconds} s.`, seconds);
   }
-  const user = await services.prisma.user.findUnique({ where: { email: input.email.trim().toLowerCase() } });
-  if (!(await isPassword(input.password, user?.passwordHash ?? null)) || !user) {
-    services.rateLimiter.takeFailure(address);
-    throw new AuthenticationError('E-mail address or password is wrong.');
+  checking.set(address, pending + 1);
+  try {
+    const user = await services.prisma.user.findUnique({ where: { email: input.email.trim().toLowerCase() } });
+    if (!(await isPassword(input.password, user?.passwordHash ?? null)) || !user) {
+      services.rateLimiter.takeFailure(address);
+      throw new AuthenticationError('E-mail address or password is wrong.');
+    }
+    return await signIn(services, user);
+  } finally {
+    const left = (checking.get(address) ?? 1) - 1;
+    if (left > 0) checking.set(address, left);
+    else checking.delete(address);
   }
-  return signIn(services, user);
 }
 
 /**
