@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
-import pg from 'pg';
+import type pg from 'pg';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createPool } from '../../../src/platform/database/connection.ts';
 import { MigrationError, migrate } from '../../../src/platform/database/migrate.ts';
 import { PRISMA_FOLDER, readMigrations } from '../../../src/platform/database/migration-files.ts';
 import { ensurePartitions } from '../../../src/platform/database/partitions.ts';
@@ -17,7 +18,7 @@ let pool: pg.Pool;
 beforeEach(async () => {
   lines.length = 0;
   database = await createDatabase({ isEmpty: true });
-  pool = new pg.Pool(database.connection);
+  pool = createPool(database.connection, { max: 4, applicationName: 'signalbox test' });
 });
 
 afterEach(async () => {

@@ -1,5 +1,6 @@
-import pg from 'pg';
+import type pg from 'pg';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { createPool } from '../../../src/platform/database/connection.ts';
 import { ensurePartitions } from '../../../src/platform/database/partitions.ts';
 import { createLog } from '../../../src/platform/log.ts';
 import { createDatabase, type TestDatabase } from '../../kit/database.ts';
@@ -10,7 +11,7 @@ let pool: pg.Pool;
 
 beforeEach(async () => {
   database = await createDatabase();
-  pool = new pg.Pool(database.connection);
+  pool = createPool(database.connection, { max: 4, applicationName: 'signalbox test' });
 });
 afterEach(async () => {
   await pool.end();
