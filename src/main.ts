@@ -1,5 +1,3 @@
-import { once } from 'node:events';
-import { createServer } from 'node:net';
 import { banner, credentials } from './banner.ts';
 import type { Services } from './control/schema/context.ts';
 import type { SeedResult } from './control/seed.ts';
@@ -13,14 +11,21 @@ import { SnapshotKeeper } from './gateway/snapshot/keeper.ts';
 import { startSandbox } from './gateway/upstream/sandbox/sandbox.ts';
 import { SecretBox } from './platform/crypto.ts';
 import { type DataDir, openDataDir } from './platform/data-dir.ts';
-import { createPool, type DatabaseConnection, parseDatabaseUrl } from './platform/database/connection.ts';
+import {
+  assertReachable,
+  createPool,
+  type DatabaseConnection,
+  parseDatabaseUrl,
+} from './platform/database/connection.ts';
 import { startEmbeddedPostgres } from './platform/database/embedded.ts';
 import { migrate } from './platform/database/migrate.ts';
 import { listen } from './platform/database/notifications.ts';
 import { ensurePartitions } from './platform/database/partitions.ts';
 import { createPrisma } from './platform/database/prisma.ts';
 import { createLog, type Log } from './platform/log.ts';
+import { assertPortFree, namePort } from './platform/port.ts';
 import { readSettings, type Settings, SettingsError } from './platform/settings.ts';
+import { StartError } from './platform/start-error.ts';
 import { openServer } from './server/server.ts';
 
 /** Partitions of the ledger are made two months ahead; looking every six hours is plenty. */
@@ -46,12 +51,14 @@ export interface Running {
  * what a killed server left behind), configuration, gateway, doors. What was started is closed again when a later step
  * fails.
  * @param onSeeded told at once what the first start made: should a later step fail, it must not be lost
+ * @param signal ends the start early; it then throws the signal's reason
  * @throws SettingsError, or another error whose message says what stood in the way
  */
 export async function start(
   settings: Settings,
   log: Log = createLog(settings),
   onSeeded: (seeded: SeedResult) => void = () => undefined,
+  signal: AbortSignal = new AbortController().signal,
 ): Promise<Running> {
   const closers: (() => unknown)[] = [];
   const close = async () => {
@@ -65,10 +72,11 @@ export async function start(
   };
   try {
     // Known before anything is done; the doors themselves open last.
-    await assertPortFree(settings);
+    await assertPortFree(settings).catch(namePort('PORT'));
     const dataDir = await openDataDir(settings.dataDir, { isShared: settings.databaseUrl !== null });
     closers.push(() => dataDir.close());
-    const connection = await openDatabase(settings, log, closers);
+    const connection = await openDatabase(settings, log, signal, closers);
+    signal.throwIfAborted();
     const { jwtSecret, encryptionKeys } = await secretsOf(settings, dataDir);
     const secretBox = new SecretBox(encryptionKeys);
 
@@ -84,6 +92,7 @@ export async function start(
     closers.push(() => clearInterval(partitions));
     const seeded = await seed({ prisma, secretBox, settings, log });
     onSeeded(seeded);
+    signal.throwIfAborted();
 
     const { directory, serverId, release } = await dataDir.claimJournal();
     closers.push(release);
@@ -91,7 +100,9 @@ export async function start(
     const ledger = await openLedger({ directory, serverId, clusterId, connection, fsync: settings.journalFsync, log });
     closers.push(() => ledger.close({ timeoutMs: DRAIN_MS }));
 
-    const sandbox = await startSandbox({ port: settings.sandboxPort });
+    signal.throwIfAborted();
+
+    const sandbox = await startSandbox({ port: settings.sandboxPort }).catch(namePort('SANDBOX_PORT'));
     closers.push(() => sandbox.close());
     const snapshots = await SnapshotKeeper.open({ pool, secretBox, sandboxUrl: sandbox.url, log });
     closers.push(() => snapshots.close());
@@ -114,7 +125,8 @@ export async function start(
       gateway,
       ledger,
     };
-    const server = await openServer(services);
+    signal.throwIfAborted();
+    const server = await openServer(services).catch(namePort('PORT'));
     closers.push(() => server.close());
     // Before the sockets close, so that streams get their final event.
     closers.push(() => gateway.close());
@@ -130,6 +142,7 @@ export async function start(
  * What stands in the way of a start is told in one sentence, with exit code 1.
  */
 export async function main(): Promise<void> {
+  const stopping = new AbortController();
   let running: Running;
   let seeded: SeedResult | null = null;
   try {
@@ -137,24 +150,26 @@ export async function main(): Promise<void> {
     const log = createLog(settings);
     process.on('uncaughtException', (error) => log.fatal({ err: error }, 'uncaught exception'));
     process.on('unhandledRejection', (error) => log.error({ err: error }, 'unhandled rejection'));
-    const starting = start(settings, log, (made) => {
+    const onSeeded = (made: SeedResult) => {
       seeded = made;
-    });
-    stopOnSignals(starting, log);
+    };
+    const starting = start(settings, log, onSeeded, stopping.signal);
+    stopOnSignals(starting, stopping, log);
     running = await starting;
   } catch (error) {
     if (seeded) process.stdout.write(credentials(seeded));
+    if (stopping.signal.aborted) return;
     process.stderr.write(`\nSignalbox did not start: ${explain(error)}\n`);
     process.exit(1);
   }
   process.stdout.write(banner(running.url, running.seeded));
 }
 
-function stopOnSignals(starting: Promise<Running>, log: Log): void {
-  let isStopping = false;
+/** Ends the process, also while it starts. */
+function stopOnSignals(starting: Promise<Running>, stopping: AbortController, log: Log): void {
   const stop = async (signal: string) => {
-    if (isStopping) return;
-    isStopping = true;
+    if (stopping.signal.aborted) return;
+    stopping.abort();
     log.info({ signal }, 'stopping');
     const running = await starting.catch(() => null);
     await running?.close();
@@ -165,30 +180,26 @@ function stopOnSignals(starting: Promise<Running>, log: Log): void {
 
 function explain(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  const { code, message } = error as NodeJS.ErrnoException & { port?: number };
-  if (code === 'EADDRINUSE')
-    return `${message.replace(/^listen /, '')}. Another program has this port; choose one with PORT.`;
-  if (code === 'EACCES') return `${message}. Choose another port with PORT or another folder with DATA_DIR.`;
-  return error instanceof SettingsError || error.name === 'StartError' ? message : (error.stack ?? message);
+  const isExpected = error instanceof SettingsError || error instanceof StartError;
+  return isExpected ? error.message : (error.stack ?? error.message);
 }
 
-/** @throws EADDRINUSE, EACCES */
-async function assertPortFree({ host, port }: Settings): Promise<void> {
-  if (port === 0) return;
-  const probe = createServer().listen(port, host);
-  await once(probe, 'listening');
-  await new Promise((resolve) => probe.close(resolve));
-}
-
-async function openDatabase(settings: Settings, log: Log, closers: (() => unknown)[]): Promise<DatabaseConnection> {
+async function openDatabase(
+  settings: Settings,
+  log: Log,
+  signal: AbortSignal,
+  closers: (() => unknown)[],
+): Promise<DatabaseConnection> {
   let connection: DatabaseConnection;
   if (settings.databaseUrl) {
     connection = parseDatabaseUrl(settings.databaseUrl);
+    await assertReachable(connection);
   } else {
-    const postgres = await startEmbeddedPostgres({ dataDir: settings.dataDir, log });
+    const postgres = await startEmbeddedPostgres({ dataDir: settings.dataDir, log, signal });
     closers.push(() => postgres.stop());
     connection = postgres.connection;
   }
+  signal.throwIfAborted();
   await migrate(connection, log);
   return connection;
 }

@@ -1,5 +1,6 @@
 import { closeSync, fsyncSync, openSync, readdirSync, readSync, rmSync, statSync, writeSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { StartError } from '../../platform/start-error.ts';
 import { frame, unframe } from './frames.ts';
 
 /** A place in the journal: a segment's number and a byte offset in its file. */
@@ -15,7 +16,7 @@ export interface JournalIdentity {
 }
 
 /** The journal cannot be used as it is. The message names the file and what is wrong with it. */
-export class JournalError extends Error {}
+export class JournalError extends StartError {}
 
 const FORMAT = 1;
 const NAME = /^(\d{10})\.journal$/;

@@ -4,6 +4,7 @@ import pg from 'pg';
 import { parseIntoClientConfig } from 'pg-connection-string';
 import type { Log } from '../log.ts';
 import { SettingsError } from '../settings.ts';
+import { StartError } from '../start-error.ts';
 
 /** Where a Postgres database is, in single fields: the schema engine misreads a connection string. */
 export interface DatabaseConnection {
@@ -54,6 +55,26 @@ export function parseDatabaseUrl(url: string): DatabaseConnection {
     ...(parsed.ssl === undefined ? {} : { ssl: parsed.ssl }),
     ...(parsed.options ? { options: parsed.options } : {}),
   };
+}
+
+/**
+ * Connects once to the database that DATABASE_URL names.
+ * @throws StartError when that fails, with Postgres's or the system's reason.
+ */
+export async function assertReachable(connection: DatabaseConnection): Promise<void> {
+  const client = new pg.Client({ ...connection, connectionTimeoutMillis: 10_000 });
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+  } catch (error) {
+    // A name with several addresses fails without a message.
+    const { message, code } = error as NodeJS.ErrnoException;
+    throw new StartError(
+      `The database of DATABASE_URL cannot be used (${message || code}); check the address, and that Postgres runs there.`,
+    );
+  } finally {
+    await client.end().catch(() => undefined);
+  }
 }
 
 /** What `pg.Pool` and the Prisma adapter take: the connection with limits on waiting, and keep-alive. */

@@ -29,15 +29,21 @@ const CRASH_RECOVERY_LIMIT_MS = 300_000;
 /**
  * Starts the Postgres that ships in node_modules, with its files in `dataDir`, which must be locked by this process
  * (see openDataDir). Makes the cluster and the database at the first start. Returns when it answers.
+ * @param options.signal ends the start early, with its reason; nothing is left running
  * @throws EmbeddedPostgresError that says in one sentence why it cannot run here.
  */
-export async function startEmbeddedPostgres(options: { dataDir: string; log: Log }): Promise<EmbeddedPostgres> {
-  const { log } = options;
+export async function startEmbeddedPostgres(options: {
+  dataDir: string;
+  log: Log;
+  signal?: AbortSignal;
+}): Promise<EmbeddedPostgres> {
+  const { log, signal = new AbortController().signal } = options;
   const dataDir = await realpath(options.dataDir);
   const place = await choosePlace(dataDir);
   const binaries = await findBinaries(place);
-  const cluster = await openCluster(place, binaries);
+  const cluster = await openCluster(place, binaries, signal);
   await stopLeftover(cluster, log);
+  signal.throwIfAborted();
 
   const host = await socketFolder(join(place.root, 'postgres-run'), `.s.PGSQL.${PORT}.lock`, place.runAs);
   const logFile = join(dataDir, 'postgres.log');
@@ -47,7 +53,7 @@ export async function startEmbeddedPostgres(options: { dataDir: string; log: Log
     ...{ socketFolder: host, runAs: place.runAs },
   });
   try {
-    await waitUntilReady({ ...connection, database: 'postgres' }, postmaster, logFile, log);
+    await waitUntilReady({ ...connection, database: 'postgres' }, postmaster, logFile, { log, signal });
     await createDatabase(connection);
   } catch (error) {
     await postmaster.stop();
@@ -63,12 +69,18 @@ export async function startEmbeddedPostgres(options: { dataDir: string; log: Log
 }
 
 /** Crash recovery can take minutes; a Postgres that ends again and again is given up after 5 s. */
-async function waitUntilReady(connection: DatabaseConnection, postmaster: Postmaster, logFile: string, log: Log) {
+async function waitUntilReady(
+  connection: DatabaseConnection,
+  postmaster: Postmaster,
+  logFile: string,
+  { log, signal }: { log: Log; signal: AbortSignal },
+): Promise<void> {
   const startedAt = performance.now();
   let nextNoticeMs = 5_000;
   for (;;) {
     const failure = await tryToConnect(connection);
     if (failure === null) return;
+    signal.throwIfAborted();
     const elapsedMs = performance.now() - startedAt;
     const isGivenUp = postmaster.pid === null && elapsedMs > 5_000;
     if (isGivenUp || elapsedMs > CRASH_RECOVERY_LIMIT_MS)

@@ -16,8 +16,9 @@ export const CLUSTER_ENVIRONMENT = { PATH: '/usr/local/bin:/usr/bin:/bin', LC_AL
 /**
  * Makes the cluster in `place`, if there is none, and returns its folder. It is made beside its place and then
  * renamed, so that a start that is killed leaves either no cluster or a whole one.
+ * @param signal ends it early
  */
-export async function openCluster(place: Place, binaries: string): Promise<string> {
+export async function openCluster(place: Place, binaries: string, signal: AbortSignal): Promise<string> {
   const folder = join(place.root, 'postgres');
   await removeUnfinished(folder);
   if (await stat(join(folder, 'PG_VERSION')).catch(() => null)) return folder;
@@ -29,18 +30,25 @@ export async function openCluster(place: Place, binaries: string): Promise<strin
     // Sorted by code point on every machine alike, with upper and lower case beyond ASCII.
     ...['--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8'],
   ];
+  const initdb = run(join(binaries, 'bin/initdb'), ['-D', unfinished, ...options], {
+    ...place.runAs,
+    cwd: '/',
+    env: CLUSTER_ENVIRONMENT,
+  });
+  // Not execFile's own signal option, which does not wait for the end.
+  const interrupt = () => initdb.child.kill('SIGINT');
+  signal.addEventListener('abort', interrupt);
   try {
-    await run(join(binaries, 'bin/initdb'), ['-D', unfinished, ...options], {
-      ...place.runAs,
-      cwd: '/',
-      env: CLUSTER_ENVIRONMENT,
-    });
+    await initdb;
   } catch (error) {
     await rm(unfinished, { recursive: true, force: true });
+    signal.throwIfAborted();
     const output = (error as { stderr?: string }).stderr?.trim() || (error as Error).message;
     throw new EmbeddedPostgresError(
       `The embedded Postgres cannot make its database in ${folder} (${output.split('\n').at(-1)}); set DATA_DIR to another folder, or set DATABASE_URL.`,
     );
+  } finally {
+    signal.removeEventListener('abort', interrupt);
   }
   await rename(unfinished, folder);
   return folder;
