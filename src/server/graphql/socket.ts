@@ -16,6 +16,8 @@ import type { Pipeline } from './yoga.ts';
 /** Close codes; clients connect again after 4403, and give up after 4401. */
 export const CLOSE = { goingAway: 1001, tryAgainLater: 1013, forbidden: 4403, internalError: 4500 } as const;
 
+/** Characters; a close frame holds 123 bytes, and reasons quote what the client sent. */
+const LONGEST_REASON = 40;
 const OPERATIONS_PER_SOCKET = 1_000;
 /** What may wait to be sent to a client that does not read but goes on asking. */
 const LARGEST_BACKLOG_BYTES = 8 * 1024 * 1024;
@@ -114,7 +116,7 @@ export function createSocketServer(pipeline: Pipeline, services: Services) {
         {
           protocol: socket.protocol,
           send,
-          close: (code, reason) => socket.close(code, reason),
+          close: (code, reason) => socket.close(code, reason.slice(0, LONGEST_REASON)),
           onMessage: (handle) => socket.on('message', (data) => void receive(client, data, handle)),
         },
         client,
