@@ -1,6 +1,6 @@
 import cors from '@fastify/cors';
 import helmet from '@fastify/helmet';
-import fastify, { type FastifyBaseLogger, type FastifyError, type FastifyInstance } from 'fastify';
+import fastify, { type FastifyBaseLogger, type FastifyError, type FastifyInstance, LogController } from 'fastify';
 import type { Services } from '../control/schema/context.ts';
 import { NotFoundError, PayloadTooLargeError, SignalboxError, ValidationError } from '../platform/errors.ts';
 import { uuidv7 } from '../platform/ids.ts';
@@ -52,7 +52,9 @@ export async function openServer(services: Services): Promise<Server> {
   const { settings } = services;
   const app = fastify({
     loggerInstance: services.log as FastifyBaseLogger,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
+    // A logger for each request would cost more than the rest of the door; what is logged names its request id.
+    childLoggerFactory: (logger) => logger,
     bodyLimit: settings.bodyLimitBytes,
     requestTimeout: REQUEST_TIMEOUT_MS,
     forceCloseConnections: true,
