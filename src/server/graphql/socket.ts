@@ -116,7 +116,7 @@ export function createSocketServer(pipeline: Pipeline, services: Services) {
         {
           protocol: socket.protocol,
           send,
-          close: (code, reason) => socket.close(code, reason.slice(0, LONGEST_REASON)),
+          close: (code, reason) => socket.close(code, reason?.slice(0, LONGEST_REASON)),
           onMessage: (handle) => socket.on('message', (data) => void receive(client, data, handle)),
         },
         client,
