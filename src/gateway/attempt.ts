@@ -101,8 +101,25 @@ export class Attempt {
   }
 
   report(outcome: AttemptOutcome): AttemptReport {
-    const { attemptId: id, number, providerSlug: provider, model, startedAt } = this.intent;
-    return { ...outcome, id, number, provider, model, startedAt };
+    return {
+      id: this.intent.attemptId,
+      number: this.intent.number,
+      provider: this.intent.providerSlug,
+      model: this.intent.model,
+      startedAt: this.intent.startedAt,
+      status: outcome.status,
+      finishedAt: outcome.finishedAt,
+      upstreamStatus: outcome.upstreamStatus,
+      answeredModel: outcome.answeredModel,
+      finishReason: outcome.finishReason,
+      errorCode: outcome.errorCode,
+      errorMessage: outcome.errorMessage,
+      usage: outcome.usage,
+      isEstimated: outcome.isEstimated,
+      cost: outcome.cost,
+      latencyMs: outcome.latencyMs,
+      timeToFirstTokenMs: outcome.timeToFirstTokenMs,
+    };
   }
 
   #countedUsage(): Usage {

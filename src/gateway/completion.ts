@@ -12,8 +12,8 @@ export interface CompletionRequest {
   door: Door;
   /** An OpenAI chat completions body, exactly as received; the doors do not look into it. */
   body: Buffer;
-  /** Aborts when the client leaves. */
-  signal: AbortSignal;
+  /** Aborts when the client leaves. A door may tell the gateway by `leave(requestId)` instead. */
+  signal?: AbortSignal;
   /** Up to 10 names with values. */
   tags: Readonly<Record<string, string>>;
   /** Headers for the sandbox provider alone (`x-sandbox`). */

@@ -7,7 +7,13 @@ import type { Caller } from './admission/caller.ts';
 import { Attempt } from './attempt.ts';
 import type { AnswerHead, AttemptReport, CompletionEvent, CompletionReport, CompletionRequest } from './completion.ts';
 import { totalsOf } from './ledger/ledger.ts';
-import type { CompletionOrigin, CompletionOutcome, LedgerWriter, RequestStatus } from './ledger/records.ts';
+import type {
+  AttemptOutcome,
+  CompletionOrigin,
+  CompletionOutcome,
+  LedgerWriter,
+  RequestStatus,
+} from './ledger/records.ts';
 import { receiveBody, receiveStream, toFailure } from './relay.ts';
 import { listModels, type Target } from './routing/resolve.ts';
 import type { SnapshotKeeper } from './snapshot/keeper.ts';
@@ -46,7 +52,7 @@ interface Run {
 export class Gateway {
   readonly #parts: GatewayParts;
   readonly #transport = new Transport();
-  readonly #running = new Set<Run>();
+  readonly #running = new Map<string, Run>();
   readonly #listeners = new Set<(report: CompletionReport) => void>();
   #isClosing = false;
 
@@ -72,7 +78,7 @@ export class Gateway {
   /**
    * The journey of a completion: admit → pick → intend → dispatch → relay → settle. Every way in takes it.
    * Failures are its last event, not exceptions. Whoever stops reading early must call `return()` (as `for await`
-   * does), or abort the request's signal: both stop the upstream call at once.
+   * does), call `leave`, or abort the request's signal: each stops the upstream call at once.
    */
   async *complete(request: CompletionRequest): AsyncGenerator<CompletionEvent, void, undefined> {
     const requestId = request.requestId ?? uuidv7();
@@ -83,10 +89,10 @@ export class Gateway {
       yield { type: 'failed', error: this.#expected(error), report: null, requestId };
       return;
     }
-    const leave = () => cancel(run, new CancelledError('The client left before the answer was complete.'));
-    request.signal.addEventListener('abort', leave, { once: true });
-    if (request.signal.aborted) leave();
-    this.#running.add(run);
+    const leave = () => this.leave(requestId);
+    this.#running.set(requestId, run);
+    request.signal?.addEventListener('abort', leave, { once: true });
+    if (request.signal?.aborted) leave();
     try {
       const { isStreamed, wantsUsage } = run.admitted;
       yield { type: 'admitted', requestId, isStreamed, wantsUsage };
@@ -94,21 +100,27 @@ export class Gateway {
     } catch (error) {
       yield { type: 'failed', error: this.#expected(error), report: null, requestId };
     } finally {
-      request.signal.removeEventListener('abort', leave);
+      request.signal?.removeEventListener('abort', leave);
       // Still open here: the reader went away while it was being served.
       if (run.open) {
         leave();
-        await this.#settle(run, run.open, 'CANCELLED', run.cancelled, true).catch((error) => this.#expected(error));
-        this.#finish(run, run.cancelled);
+        await this.#settle(run, run.open, 'CANCELLED', run.cancelled).catch((error) => this.#expected(error));
       }
-      this.#running.delete(run);
+      this.#running.delete(requestId);
     }
+  }
+
+  /** The client of this completion has left: the call to the provider ends now. Nothing happens if it is over. */
+  leave(requestId: string): void {
+    const run = this.#running.get(requestId);
+    if (run) cancel(run, new CancelledError('The client left before the answer was complete.'));
   }
 
   /** Takes no more completions, ends those that run with a clear error, and resolves when all are settled. */
   async close(): Promise<void> {
     this.#isClosing = true;
-    for (const run of this.#running) cancel(run, new OverloadedError('Signalbox is shutting down. Try again shortly.'));
+    for (const run of this.#running.values())
+      cancel(run, new OverloadedError('Signalbox is shutting down. Try again shortly.'));
     const deadline = Date.now() + 2_000;
     while (this.#running.size > 0 && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 10));
     await this.#transport.close();
@@ -157,16 +169,14 @@ export class Gateway {
       const failure = yield* this.#dispatch(run, attempt, target);
       if (!failure) return;
       const isLast = run.hasStarted || !failure.tryNext || index === targets.length - 1;
-      const status = failure.error instanceof CancelledError ? 'CANCELLED' : 'FAILED';
       attempt.upstreamStatus = failure.upstreamStatus;
-      await this.#settle(run, attempt, status, failure.error, isLast);
-      if (!isLast) continue;
-      yield {
-        type: 'failed',
-        error: failure.error,
-        report: this.#finish(run, failure.error),
-        requestId: run.requestId,
-      };
+      if (!isLast) {
+        await this.#settleAttempt(run, attempt, failure.error);
+        continue;
+      }
+      const status = failure.error instanceof CancelledError ? 'CANCELLED' : 'FAILED';
+      const report = await this.#settle(run, attempt, status, failure.error);
+      yield { type: 'failed', error: failure.error, report, requestId: run.requestId };
       return;
     }
   }
@@ -213,15 +223,15 @@ export class Gateway {
           usageEvent = part.usageEvent ?? usageEvent;
         }
         isComplete = true;
-        await this.#settle(run, attempt, 'SUCCEEDED', null, true);
-        yield { type: 'finished', report: this.#finish(run, null), usageEvent };
+        const report = await this.#settle(run, attempt, 'SUCCEEDED', null);
+        yield { type: 'finished', report, usageEvent };
       } else {
         const body = await receiveBody(exchange, attempt);
         isComplete = true;
-        await this.#settle(run, attempt, 'SUCCEEDED', null, true);
+        const report = await this.#settle(run, attempt, 'SUCCEEDED', null);
         yield this.#started(run, attempt);
         yield { type: 'body', body };
-        yield { type: 'finished', report: this.#finish(run, null), usageEvent: null };
+        yield { type: 'finished', report, usageEvent: null };
       }
       return null;
     } catch (error) {
@@ -247,30 +257,44 @@ export class Gateway {
     return { type: 'started', head };
   }
 
-  /** Puts the attempt's end on the ledger, and the completion's with it when it was the last. */
+  /** Puts the end of an attempt that another one follows on the ledger. */
+  async #settleAttempt(run: Run, attempt: Attempt, error: SignalboxError): Promise<void> {
+    const outcome = this.#end(run, attempt, 'FAILED', error);
+    await this.#parts.ledger.settle({ intent: attempt.intent, attempt: outcome, completion: null });
+  }
+
+  /** Puts the end of the last attempt and of the completion on the ledger; then both are final. */
   async #settle(
     run: Run,
     attempt: Attempt,
     status: RequestStatus,
     error: SignalboxError | null,
-    isLast: boolean,
-  ): Promise<void> {
+  ): Promise<CompletionReport> {
+    const outcome = this.#end(run, attempt, status, error);
+    const completion = this.#outcome(run, attempt, status, error);
+    await this.#parts.ledger.settle({ intent: attempt.intent, attempt: outcome, completion });
+    return this.#finish(run, completion);
+  }
+
+  #end(run: Run, attempt: Attempt, status: RequestStatus, error: SignalboxError | null): AttemptOutcome {
     run.open = null;
     const outcome = attempt.outcome(status, error);
     run.reports.push(attempt.report(outcome));
-    const completion = isLast ? this.#outcome(run, attempt, status, error) : null;
-    await this.#parts.ledger.settle({ intent: attempt.intent, attempt: outcome, completion });
+    return outcome;
   }
 
   #outcome(run: Run, attempt: Attempt, status: RequestStatus, error: SignalboxError | null): CompletionOutcome {
     const finishedAt = Date.now();
+    const { usage, cost, isEstimated } = totalsOf(run.reports);
     return {
-      ...totalsOf(run.reports),
       status,
       finishedAt,
       finishReason: attempt.finishReason,
       errorCode: error?.code ?? null,
       errorMessage: error ? shorten(error.message, 1_000) : null,
+      usage,
+      isEstimated,
+      cost,
       latencyMs: finishedAt - run.origin.startedAt,
       timeToFirstTokenMs: attempt.timeToFirstTokenMs,
       providerId: attempt.intent.providerId,
@@ -280,23 +304,26 @@ export class Gateway {
     };
   }
 
-  #finish(run: Run, error: SignalboxError | null): CompletionReport {
-    const last = run.reports.at(-1);
+  /** What callers are told of a completion that is settled. */
+  #finish(run: Run, outcome: CompletionOutcome): CompletionReport {
+    // Field by field: spreading objects of this size costs microseconds on every request.
     const report: CompletionReport = {
-      ...totalsOf(run.reports),
       requestId: run.requestId,
       startedAt: run.origin.startedAt,
-      status: last?.status ?? 'FAILED',
-      finishedAt: last?.finishedAt ?? Date.now(),
-      finishReason: last?.finishReason ?? null,
-      errorCode: error?.code ?? null,
-      errorMessage: error?.message ?? null,
-      latencyMs: (last?.finishedAt ?? Date.now()) - run.origin.startedAt,
-      timeToFirstTokenMs: last?.timeToFirstTokenMs ?? null,
-      provider: last?.provider ?? null,
-      model: last?.answeredModel ?? last?.model ?? null,
+      status: outcome.status,
+      provider: outcome.providerSlug,
+      model: outcome.model,
       route: run.origin.routeSlug,
-      warnings: [],
+      finishedAt: outcome.finishedAt,
+      finishReason: outcome.finishReason,
+      errorCode: outcome.errorCode,
+      errorMessage: outcome.errorMessage,
+      usage: outcome.usage,
+      isEstimated: outcome.isEstimated,
+      cost: outcome.cost,
+      latencyMs: outcome.latencyMs,
+      timeToFirstTokenMs: outcome.timeToFirstTokenMs,
+      warnings: outcome.warnings,
       attempts: run.reports,
     };
     for (const listener of this.#listeners) listener(report);

@@ -28,16 +28,14 @@ export async function answerChatCompletion(
   services: Services,
 ): Promise<void> {
   const sandbox = request.headers['x-sandbox'];
-  const client = new AbortController();
   response.once('close', () => {
-    if (!response.writableFinished) client.abort();
+    if (!response.writableFinished) services.gateway.leave(call.requestId);
   });
   const events = services.gateway.complete({
     requestId: call.requestId,
     caller: call.caller,
     door: 'OPENAI',
     body: call.body,
-    signal: client.signal,
     tags: parseTags(request.headers['x-signalbox-tags']),
     sandbox: typeof sandbox === 'string' ? sandbox : null,
   });
