@@ -54,15 +54,30 @@ export function registerPrometheus(app: FastifyInstance, services: Services): vo
   gauge('signalbox_completions_running', 'Completions on their way.', () => services.gateway.running);
   gauge('signalbox_journal_pending_bytes', 'Journal not yet in Postgres.', () => services.ledger.status().pendingBytes);
 
+  // One lookup for each provider in place of one for each number.
+  const series = new Map<string, ReturnType<typeof ofProvider>>();
+  const ofProvider = (provider: string) => ({
+    input: tokens.labels({ provider, direction: 'input' }),
+    output: tokens.labels({ provider, direction: 'output' }),
+    cost: cost.labels({ provider }),
+    latency: latency.labels({ provider }),
+    firstToken: firstToken.labels({ provider }),
+  });
+
   services.gateway.onFinished((report) => {
     const provider = report.provider ?? 'none';
+    let of = series.get(provider);
+    if (!of) {
+      of = ofProvider(provider);
+      series.set(provider, of);
+    }
     completions.inc({ provider, status: report.status });
     for (const attempt of report.attempts) attempts.inc({ provider: attempt.provider, status: attempt.status });
-    tokens.inc({ provider, direction: 'input' }, report.usage.inputTokens ?? 0);
-    tokens.inc({ provider, direction: 'output' }, report.usage.outputTokens ?? 0);
-    if (report.cost !== null) cost.inc({ provider }, Number(report.cost) / 1e12);
-    latency.observe({ provider }, report.latencyMs / 1000);
-    if (report.timeToFirstTokenMs !== null) firstToken.observe({ provider }, report.timeToFirstTokenMs / 1000);
+    of.input.inc(report.usage.inputTokens ?? 0);
+    of.output.inc(report.usage.outputTokens ?? 0);
+    if (report.cost !== null) of.cost.inc(Number(report.cost) / 1e12);
+    of.latency.observe(report.latencyMs / 1000);
+    if (report.timeToFirstTokenMs !== null) of.firstToken.observe(report.timeToFirstTokenMs / 1000);
   });
 
   app.get('/metrics', async (request, reply) => {

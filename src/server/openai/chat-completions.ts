@@ -2,11 +2,11 @@ import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Services } from '../../control/schema/context.ts';
 import type { Caller } from '../../gateway/admission/caller.ts';
-import type { CompletionEvent, CompletionReport } from '../../gateway/completion.ts';
+import type { AnswerHead, CompletionEvent, CompletionReport } from '../../gateway/completion.ts';
 import type { SignalboxError } from '../../platform/errors.ts';
 import { toUsd } from '../../platform/money.ts';
 import { retryHeaders, toOpenAIError } from './errors.ts';
-import { headHeaders, reportHeaders } from './headers.ts';
+import { addHead, addReport, type Headers } from './headers.ts';
 
 /** While a client has its headers but no event yet, a comment this often keeps proxies from giving up. */
 const PING_MS = 10_000;
@@ -16,8 +16,8 @@ export interface ChatCall {
   requestId: string;
   caller: Caller;
   body: Buffer;
-  /** Headers that every answer to it carries: rate limits, CORS. */
-  headers: Record<string, string | string[] | number | undefined>;
+  /** Headers that every answer to it carries (rate limits, CORS); the answer's own are added to them. */
+  headers: Headers;
 }
 
 /** `POST /v1/chat/completions`, streamed or not: writes what the gateway yields in the words of the OpenAI API. */
@@ -63,7 +63,7 @@ function parseTags(header: string | string[] | undefined): Record<string, string
 /** Turns the events of one completion into one HTTP answer. */
 class AnswerWriter {
   readonly #response: ServerResponse;
-  readonly #headers: ChatCall['headers'];
+  readonly #headers: Headers;
   readonly #headerHoldMs: number;
   #hold: NodeJS.Timeout | null = null;
   #ping: NodeJS.Timeout | null = null;
@@ -71,7 +71,7 @@ class AnswerWriter {
   #isStreamed = false;
   #wantsUsage = false;
 
-  constructor(response: ServerResponse, headers: ChatCall['headers'], headerHoldMs: number) {
+  constructor(response: ServerResponse, headers: Headers, headerHoldMs: number) {
     this.#response = response;
     this.#headers = headers;
     this.#headerHoldMs = headerHoldMs;
@@ -85,7 +85,7 @@ class AnswerWriter {
         if (event.isStreamed) this.#hold = setTimeout(() => this.#openEarly(), this.#headerHoldMs);
         return;
       case 'started':
-        if (this.#isStreamed) this.#openStream(headHeaders(event.head));
+        if (this.#isStreamed) this.#openStream(event.head);
         return;
       case 'events':
         return this.#send(event.events.map(({ data }) => `data: ${data}\n\n`).join(''));
@@ -106,21 +106,19 @@ class AnswerWriter {
 
   /** The hold is over and no provider has said anything yet: failover stays possible until one does. */
   #openEarly(): void {
-    this.#openStream({});
+    this.#openStream(null);
     this.#response.write(': waiting for the provider\n\n');
     this.#ping = setInterval(() => this.#response.write(': waiting for the provider\n\n'), PING_MS);
   }
 
-  #openStream(headers: Record<string, string>): void {
+  #openStream(head: AnswerHead | null): void {
     this.#stopTimers();
     if (this.#response.headersSent) return;
-    this.#response.writeHead(200, {
-      ...this.#headers,
-      ...headers,
-      'content-type': 'text/event-stream; charset=utf-8',
-      'cache-control': 'no-cache, no-transform',
-      'x-accel-buffering': 'no',
-    });
+    if (head) addHead(this.#headers, head);
+    this.#headers['content-type'] = 'text/event-stream; charset=utf-8';
+    this.#headers['cache-control'] = 'no-cache, no-transform';
+    this.#headers['x-accel-buffering'] = 'no';
+    this.#response.writeHead(200, this.#headers);
   }
 
   #stopTimers(): void {
@@ -142,14 +140,8 @@ class AnswerWriter {
 
   #finish(report: CompletionReport, usageEvent: string | null): void {
     if (!this.#isStreamed) {
-      const body = this.#body ?? Buffer.alloc(0);
-      this.#response.writeHead(200, {
-        ...this.#headers,
-        ...reportHeaders(report),
-        'content-type': 'application/json',
-        'content-length': body.length,
-      });
-      this.#response.end(body);
+      addReport(this.#headers, report);
+      this.#answer(200, this.#body ?? Buffer.alloc(0));
       return;
     }
     const usage = this.#wantsUsage ? `data: ${usageChunk(report, usageEvent)}\n\n` : '';
@@ -164,13 +156,16 @@ class AnswerWriter {
       this.#response.end(`data: ${body}\n\n`);
       return;
     }
-    this.#response.writeHead(error.status, {
-      ...this.#headers,
-      ...(report ? reportHeaders(report) : { 'x-signalbox-request-id': requestId }),
-      ...retryHeaders(error),
-      'content-type': 'application/json',
-      'content-length': Buffer.byteLength(body),
-    });
+    if (report) addReport(this.#headers, report);
+    else this.#headers['x-signalbox-request-id'] = requestId;
+    Object.assign(this.#headers, retryHeaders(error));
+    this.#answer(error.status, Buffer.from(body));
+  }
+
+  #answer(status: number, body: Buffer): void {
+    this.#headers['content-type'] = 'application/json';
+    this.#headers['content-length'] = body.length;
+    this.#response.writeHead(status, this.#headers);
     this.#response.end(body);
   }
 }

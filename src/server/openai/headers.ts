@@ -1,31 +1,29 @@
 import type { AnswerHead, CompletionReport } from '../../gateway/completion.ts';
 import { toUsd } from '../../platform/money.ts';
 
+/** Header names and values, filled in place: copying them for every answer is what they would cost most. */
+export type Headers = Record<string, string | string[] | number | undefined>;
+
 /** What is known of an answer before its first byte. */
-export function headHeaders(head: AnswerHead): Record<string, string> {
-  return {
-    'x-signalbox-request-id': head.requestId,
-    'x-signalbox-provider': head.provider,
-    'x-signalbox-model': safe(head.model),
-    ...(head.route === null ? {} : { 'x-signalbox-route': head.route }),
-    'x-signalbox-attempts': String(head.attempts),
-  };
+export function addHead(headers: Headers, head: AnswerHead): void {
+  headers['x-signalbox-request-id'] = head.requestId;
+  headers['x-signalbox-provider'] = head.provider;
+  headers['x-signalbox-model'] = safe(head.model);
+  if (head.route !== null) headers['x-signalbox-route'] = head.route;
+  headers['x-signalbox-attempts'] = String(head.attempts);
 }
 
 /** All facts of an answer that has ended; for answers that are not streamed, and for failures. */
-export function reportHeaders(report: CompletionReport): Record<string, string> {
-  const headers: Record<string, string> = {
-    'x-signalbox-request-id': report.requestId,
-    'x-signalbox-attempts': String(report.attempts.length),
-    'x-signalbox-latency-ms': String(report.latencyMs),
-  };
+export function addReport(headers: Headers, report: CompletionReport): void {
+  headers['x-signalbox-request-id'] = report.requestId;
+  headers['x-signalbox-attempts'] = String(report.attempts.length);
+  headers['x-signalbox-latency-ms'] = String(report.latencyMs);
   if (report.provider !== null) headers['x-signalbox-provider'] = report.provider;
   if (report.model !== null) headers['x-signalbox-model'] = safe(report.model);
   if (report.route !== null) headers['x-signalbox-route'] = report.route;
   if (report.usage.inputTokens !== null) headers['x-signalbox-input-tokens'] = String(report.usage.inputTokens);
   if (report.usage.outputTokens !== null) headers['x-signalbox-output-tokens'] = String(report.usage.outputTokens);
   if (report.cost !== null) headers['x-signalbox-cost'] = toUsd(report.cost);
-  return headers;
 }
 
 /** A model's name comes from outside; a header takes only printable ASCII. */
