@@ -3,7 +3,7 @@
 // journal, ledger drained into Postgres. Nothing passes or fails by these numbers.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -20,9 +20,11 @@ const API_KEY = 'sbx_benchmark_benchmark_benchmark_1';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const children = [];
 const dataDir = await mkdtemp(join(tmpdir(), 'signalbox-bench-'));
+// As root the embedded Postgres runs as another user, who must be able to enter.
+await chmod(dataDir, 0o711);
 
-function run(file, args = [], env = {}) {
-  const child = spawn(process.execPath, [file, ...args], {
+function run(file, args = [], env = {}, flags = []) {
+  const child = spawn(process.execPath, [...flags, file, ...args], {
     cwd: root,
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -54,7 +56,7 @@ async function startSignalbox(upstreamUrl) {
     LOG_LEVEL: 'warn',
     DATABASE_URL: '',
   };
-  const child = run('test/bench/signalbox.mjs', [], env);
+  const child = run('test/bench/signalbox.mjs', [], env, ['--max-semi-space-size=32']);
   child.stdout.resume();
   for (let tries = 0; ; tries++) {
     if (child.exitCode !== null) throw new Error('Signalbox did not start.');
