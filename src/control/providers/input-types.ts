@@ -55,7 +55,7 @@ export const UpdateProvider = builder.inputType('UpdateProviderInput', {
   description: 'Changes to a provider. A field that is left out, or null, stays as it is.',
   fields: (t) => ({
     id: t.id({ required: true, description: 'Its id or its slug.' }),
-    version: t.int({ required: true, description: 'The `version` that was read. A stale one is refused.' }),
+    version: t.int({ description: 'The `version` that the change is based on. A stale one is refused. Default: any.' }),
     name: t.string({ description: 'The name for people, up to 100 characters.' }),
     slug: t.string({ description: 'Lower-case letters, digits and dashes, up to 63; unique.' }),
     kind: t.field({ type: ProviderKindEnum, description: 'What it is.' }),

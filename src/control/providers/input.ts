@@ -74,7 +74,7 @@ export const createProviderInput = z.object({
 /** A field that is absent or null stays as it is, except `baseUrl: null`: the kind's default. */
 export const updateProviderInput = z.object({
   id: z.string(),
-  version: z.int(),
+  version: z.int().nullish(),
   name: name.nullish(),
   slug: slug.nullish(),
   kind: kind.nullish(),

@@ -65,7 +65,7 @@ export async function updateProvider(services: ProviderServices, input: UpdatePr
   const wanted = parseInput(updateProviderInput, input);
   return changeConfiguration(services, async (tx) => {
     const provider = await findProvider(tx, services, wanted.id);
-    if (provider.version !== wanted.version)
+    if (wanted.version != null && provider.version !== wanted.version)
       throw new ConflictError(
         `The provider "${provider.slug}" is at version ${provider.version}, not ${wanted.version}: read it again.`,
       );
