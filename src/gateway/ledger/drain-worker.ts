@@ -1,3 +1,4 @@
+import { setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import { Drain } from './drain.ts';
 import type { FromDrain, ToDrain, WorkerInput } from './drain-thread.ts';
@@ -5,6 +6,9 @@ import type { FromDrain, ToDrain, WorkerInput } from './drain-thread.ts';
 /** The drain in a thread of its own: it parses and waits without taking the event loop from completions. */
 const port = parentPort;
 if (!port) throw new Error('This module is the entry of a worker thread.');
+
+// On Linux this thread alone gives way to the one that serves; elsewhere it would be the whole process.
+if (process.platform === 'linux') setPriority(0, 5);
 
 const send = (message: FromDrain) => port.postMessage(message);
 const drain = new Drain({

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync, renameSync, statSync } from 'node:fs';
+import { setPriority } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Log } from '../../log.ts';
@@ -84,6 +85,9 @@ export function startPostmaster(options: PostmasterOptions): Postmaster {
   };
 }
 
+/** A nice value: somewhat behind the server itself, far from starving. */
+const GIVES_WAY = 5;
+
 function launch(options: PostmasterOptions): ChildProcess {
   const settings = { ...SETTINGS, unix_socket_directories: `"${options.socketFolder}"` };
   const args = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
@@ -97,6 +101,8 @@ function launch(options: PostmasterOptions): ChildProcess {
       stdio: ['ignore', logFile, logFile],
     });
     child.unref();
+    // On a machine that serves and stores, storing gives way; the journal holds what waits. Its processes inherit this.
+    if (child.pid !== undefined) setPriority(child.pid, GIVES_WAY);
     return child;
   } finally {
     closeSync(logFile);
