@@ -1,8 +1,6 @@
-import type { Services } from './schema/context.ts';
 import { createAdmin } from './seed/admin.ts';
+import type { SeedParts } from './seed/parts.ts';
 import { createProviders } from './seed/providers.ts';
-
-export type SeedParts = Pick<Services, 'prisma' | 'secretBox' | 'settings' | 'log'>;
 
 /** What the first start made up, to be shown once; null: nothing, or the settings gave it. */
 export interface SeedResult {

@@ -1,25 +1,19 @@
-import { CancelledError, OverloadedError, SignalboxError, shorten } from '../platform/errors.ts';
+import { CancelledError, OverloadedError, SignalboxError } from '../platform/errors.ts';
 import { uuidv7 } from '../platform/ids.ts';
 import type { Log } from '../platform/log.ts';
 import type { Settings } from '../platform/settings.ts';
-import { type Admitted, admit } from './admission/admit.ts';
+import { admit } from './admission/admit.ts';
 import type { Caller } from './admission/caller.ts';
 import { Attempt } from './attempt.ts';
-import type { AnswerHead, AttemptReport, CompletionEvent, CompletionReport, CompletionRequest } from './completion.ts';
-import { totalsOf } from './ledger/ledger.ts';
-import type {
-  AttemptOutcome,
-  CompletionOrigin,
-  CompletionOutcome,
-  LedgerWriter,
-  RequestStatus,
-} from './ledger/records.ts';
+import type { CompletionEvent, CompletionReport, CompletionRequest } from './completion.ts';
+import type { LedgerWriter, RequestStatus } from './ledger/records.ts';
 import { receiveBody, receiveStream, toFailure } from './relay.ts';
 import { listModels, type Target } from './routing/resolve.ts';
+import { cancel, endAttempt, outcomeOf, type Run, reportOf, startAnswer, startRun } from './run.ts';
 import type { SnapshotKeeper } from './snapshot/keeper.ts';
 import type { Failure } from './upstream/openai/failure.ts';
 import { toUpstreamCall } from './upstream/openai/request.ts';
-import { type Exchange, Transport } from './upstream/transport.ts';
+import { Transport } from './upstream/transport.ts';
 import { Watchdog } from './upstream/watchdog.ts';
 
 /** The first attempt and three more. */
@@ -30,22 +24,6 @@ export interface GatewayParts {
   ledger: LedgerWriter;
   settings: Pick<Settings, 'anonymousCompletions' | 'firstTokenTimeoutMs' | 'stallTimeoutMs' | 'maxRunningCompletions'>;
   log: Log;
-}
-
-/** A completion between its admission and its end. */
-interface Run {
-  requestId: string;
-  request: CompletionRequest;
-  admitted: Admitted;
-  origin: CompletionOrigin;
-  /** Why it was cancelled, if it was. */
-  cancelled: SignalboxError | null;
-  /** The call to the provider that is on its way; cancelling ends it. */
-  exchange: Exchange | null;
-  reports: AttemptReport[];
-  /** The attempt that is on its way: intended, not yet settled. */
-  open: Attempt | null;
-  hasStarted: boolean;
 }
 
 /** The data plane: takes completions, sends them to providers, and keeps the record of each. */
@@ -97,8 +75,10 @@ export class Gateway {
       const { isStreamed, wantsUsage } = run.admitted;
       yield { type: 'admitted', requestId, isStreamed, wantsUsage };
       yield* this.#tryTargets(run);
-    } catch (error) {
-      yield { type: 'failed', error: this.#expected(error), report: null, requestId };
+    } catch (thrown) {
+      const error = this.#expected(thrown);
+      const report = run.open ? await this.#settle(run, run.open, 'FAILED', error).catch(() => null) : null;
+      yield { type: 'failed', error, report, requestId };
     } finally {
       request.signal?.removeEventListener('abort', leave);
       // Still open here: the reader went away while it was being served.
@@ -131,32 +111,7 @@ export class Gateway {
     const { settings, snapshots } = this.#parts;
     const rules = { anonymousCompletions: settings.anonymousCompletions, mostRunning: settings.maxRunningCompletions };
     const admitted = admit(request, snapshots.current, this.#running.size, rules);
-    const { caller } = request;
-    const { route } = admitted.resolution;
-    const origin: CompletionOrigin = {
-      completionId: requestId,
-      startedAt: Date.now(),
-      door: request.door,
-      isStreamed: admitted.isStreamed,
-      userId: caller.kind === 'ANONYMOUS' ? null : caller.account.id,
-      apiKeyId: caller.kind === 'API_KEY' ? caller.key.id : null,
-      routeId: route?.id ?? null,
-      routeSlug: route?.slug ?? null,
-      requestedModel: admitted.body.chat.model ?? null,
-      configVersion: admitted.snapshot.version,
-      tags: request.tags,
-    };
-    return {
-      requestId,
-      request,
-      admitted,
-      origin,
-      cancelled: null,
-      exchange: null,
-      reports: [],
-      open: null,
-      hasStarted: false,
-    };
+    return startRun(requestId, request, admitted);
   }
 
   async *#tryTargets(run: Run): AsyncGenerator<CompletionEvent, void, undefined> {
@@ -193,7 +148,7 @@ export class Gateway {
     } catch (thrown) {
       const outcome = run.reports.at(-1);
       if (previous && outcome) {
-        const completion = this.#outcome(run, previous, 'FAILED', this.#expected(thrown));
+        const completion = outcomeOf(run, previous, 'FAILED', this.#expected(thrown));
         await ledger.settle({ intent: previous.intent, attempt: outcome, completion });
       }
       throw thrown;
@@ -218,7 +173,7 @@ export class Gateway {
         watchdog.arm('FIRST_TOKEN', limits.firstTokenMs);
         let usageEvent: string | null = null;
         for await (const part of receiveStream(exchange, attempt, watchdog, limits)) {
-          if (!run.hasStarted) yield this.#started(run, attempt);
+          if (!run.hasStarted) yield { type: 'started', head: startAnswer(run, attempt) };
           if (part.events.length > 0) yield { type: 'events', events: part.events };
           usageEvent = part.usageEvent ?? usageEvent;
         }
@@ -229,7 +184,7 @@ export class Gateway {
         const body = await receiveBody(exchange, attempt);
         isComplete = true;
         const report = await this.#settle(run, attempt, 'SUCCEEDED', null);
-        yield this.#started(run, attempt);
+        yield { type: 'started', head: startAnswer(run, attempt) };
         yield { type: 'body', body };
         yield { type: 'finished', report, usageEvent: null };
       }
@@ -244,22 +199,9 @@ export class Gateway {
     }
   }
 
-  #started(run: Run, attempt: Attempt): CompletionEvent {
-    run.hasStarted = true;
-    const head: AnswerHead = {
-      requestId: run.requestId,
-      provider: attempt.intent.providerSlug,
-      model: attempt.intent.model,
-      route: run.origin.routeSlug,
-      attempts: attempt.intent.number,
-      startedAt: run.origin.startedAt,
-    };
-    return { type: 'started', head };
-  }
-
   /** Puts the end of an attempt that another one follows on the ledger. */
   async #settleAttempt(run: Run, attempt: Attempt, error: SignalboxError): Promise<void> {
-    const outcome = this.#end(run, attempt, 'FAILED', error);
+    const outcome = endAttempt(run, attempt, 'FAILED', error);
     await this.#parts.ledger.settle({ intent: attempt.intent, attempt: outcome, completion: null });
   }
 
@@ -270,62 +212,10 @@ export class Gateway {
     status: RequestStatus,
     error: SignalboxError | null,
   ): Promise<CompletionReport> {
-    const outcome = this.#end(run, attempt, status, error);
-    const completion = this.#outcome(run, attempt, status, error);
+    const outcome = endAttempt(run, attempt, status, error);
+    const completion = outcomeOf(run, attempt, status, error);
     await this.#parts.ledger.settle({ intent: attempt.intent, attempt: outcome, completion });
-    return this.#finish(run, completion);
-  }
-
-  #end(run: Run, attempt: Attempt, status: RequestStatus, error: SignalboxError | null): AttemptOutcome {
-    run.open = null;
-    const outcome = attempt.outcome(status, error);
-    run.reports.push(attempt.report(outcome));
-    return outcome;
-  }
-
-  #outcome(run: Run, attempt: Attempt, status: RequestStatus, error: SignalboxError | null): CompletionOutcome {
-    const finishedAt = Date.now();
-    const { usage, cost, isEstimated } = totalsOf(run.reports);
-    return {
-      status,
-      finishedAt,
-      finishReason: attempt.finishReason,
-      errorCode: error?.code ?? null,
-      errorMessage: error ? shorten(error.message, 1_000) : null,
-      usage,
-      isEstimated,
-      cost,
-      latencyMs: finishedAt - run.origin.startedAt,
-      timeToFirstTokenMs: attempt.timeToFirstTokenMs,
-      providerId: attempt.intent.providerId,
-      providerSlug: attempt.intent.providerSlug,
-      model: attempt.answeredModel ?? attempt.intent.model,
-      warnings: [],
-    };
-  }
-
-  /** What callers are told of a completion that is settled. */
-  #finish(run: Run, outcome: CompletionOutcome): CompletionReport {
-    // Field by field: spreading objects of this size costs microseconds on every request.
-    const report: CompletionReport = {
-      requestId: run.requestId,
-      startedAt: run.origin.startedAt,
-      status: outcome.status,
-      provider: outcome.providerSlug,
-      model: outcome.model,
-      route: run.origin.routeSlug,
-      finishedAt: outcome.finishedAt,
-      finishReason: outcome.finishReason,
-      errorCode: outcome.errorCode,
-      errorMessage: outcome.errorMessage,
-      usage: outcome.usage,
-      isEstimated: outcome.isEstimated,
-      cost: outcome.cost,
-      latencyMs: outcome.latencyMs,
-      timeToFirstTokenMs: outcome.timeToFirstTokenMs,
-      warnings: outcome.warnings,
-      attempts: run.reports,
-    };
+    const report = reportOf(run, completion);
     for (const listener of this.#listeners) listener(report);
     return report;
   }
@@ -340,9 +230,4 @@ export class Gateway {
 
 class InternalError extends SignalboxError {
   readonly code = 'INTERNAL';
-}
-
-function cancel(run: Run, reason: SignalboxError): void {
-  run.cancelled ??= reason;
-  run.exchange?.abort(run.cancelled);
 }

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type SeedParts, seed } from '../../src/control/seed.ts';
+import type { SeedParts } from '../../src/control/seed/parts.ts';
+import { seed } from '../../src/control/seed.ts';
 import { SANDBOX_MODELS } from '../../src/gateway/upstream/sandbox/models.ts';
 import { hashApiKey, SecretBox } from '../../src/platform/crypto.ts';
 import { createPrisma } from '../../src/platform/database/prisma.ts';

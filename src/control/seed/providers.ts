@@ -7,7 +7,7 @@ import { providerKey } from '../providers/input.ts';
 import { replaceKey } from '../providers/keys.ts';
 import { writeModels } from '../providers/models.ts';
 import type { Transaction } from '../schema/change-configuration.ts';
-import type { SeedParts } from '../seed.ts';
+import type { SeedParts } from './parts.ts';
 
 const DATA = new URL('../../../prisma/seed/providers.json', import.meta.url);
 

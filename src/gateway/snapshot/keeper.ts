@@ -1,19 +1,8 @@
-import type { Pool } from 'pg';
-import type { SecretBox } from '../../platform/crypto.ts';
-import type { Log } from '../../platform/log.ts';
-import { loadSnapshot, readConfigurationVersion } from './load.ts';
+import { loadSnapshot, readConfigurationVersion, type SnapshotSource } from './load.ts';
 import type { Snapshot } from './snapshot.ts';
 
 /** How often the version is read in case a notification was lost. */
 const POLL_MS = 1_000;
-
-export interface SnapshotSource {
-  pool: Pool;
-  secretBox: SecretBox;
-  /** Where this server's own sandbox listens. */
-  sandboxUrl: string;
-  log: Log;
-}
 
 /**
  * Holds the newest snapshot and swaps it whole, only forward. Without Postgres it keeps the one it has.

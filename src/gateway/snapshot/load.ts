@@ -1,8 +1,17 @@
 import type { Pool, PoolClient } from 'pg';
+import type { SecretBox } from '../../platform/crypto.ts';
+import type { Log } from '../../platform/log.ts';
 import { type PriceComponents, priceVersion } from '../ledger/prices.ts';
 import { PROVIDER_KINDS, type ProviderKind } from '../upstream/kinds.ts';
-import type { SnapshotSource } from './keeper.ts';
 import type { ModelEntry, ProviderEntry, RouteEntry, Snapshot } from './snapshot.ts';
+
+export interface SnapshotSource {
+  pool: Pool;
+  secretBox: SecretBox;
+  /** Where this server's own sandbox listens. */
+  sandboxUrl: string;
+  log: Log;
+}
 
 interface ProviderRow {
   id: string;
