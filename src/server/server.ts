@@ -1,7 +1,9 @@
+import type { IncomingMessage } from 'node:http';
 import cors from '@fastify/cors';
 import helmet from '@fastify/helmet';
 import fastify, { type FastifyBaseLogger, type FastifyError, type FastifyInstance, LogController } from 'fastify';
 import type { Services } from '../control/schema/context.ts';
+import type { RateLimitState } from '../gateway/admission/rate-limit.ts';
 import { NotFoundError, PayloadTooLargeError, SignalboxError, ValidationError } from '../platform/errors.ts';
 import { uuidv7 } from '../platform/ids.ts';
 import { clientAddress } from './client-address.ts';
@@ -78,6 +80,10 @@ export async function openServer(services: Services): Promise<Server> {
     });
   }
   answerErrors(app, services);
+  // Answers that no door has counted: unknown addresses, and requests whose credential was refused.
+  app.addHook('onSend', async (request, reply) => {
+    if (!reply.hasHeader('x-ratelimit-limit')) reply.headers(rateLimitHeaders(countAddress(request.raw, services)));
+  });
 
   await app.register(async (v1) => registerOpenAI(v1, services));
   await app.register(async (plain) => {
@@ -124,12 +130,13 @@ export async function openServer(services: Services): Promise<Server> {
   };
 }
 
+function countAddress(request: IncomingMessage, { rateLimiter, settings }: Services): RateLimitState | null {
+  return rateLimiter.take({ kind: 'ANONYMOUS', address: clientAddress(request, settings) });
+}
+
 function limitByAddress(app: FastifyInstance, services: Services): void {
   app.addHook('onRequest', async (request, reply) => {
-    const limit = services.rateLimiter.take({
-      kind: 'ANONYMOUS',
-      address: clientAddress(request.raw, services.settings),
-    });
+    const limit = countAddress(request.raw, services);
     reply.headers(rateLimitHeaders(limit));
     assertWithinLimit(limit);
   });
