@@ -111,14 +111,19 @@ async function read(client: PoolClient, source: SnapshotSource): Promise<Snapsho
 }
 
 function toProvider(row: ProviderRow, keys: KeyRow[], models: ModelRow[], source: SnapshotSource): ProviderEntry {
-  const baseUrl =
+  const address =
     row.base_url ?? (row.kind === 'SANDBOX' ? source.sandboxUrl : (PROVIDER_KINDS[row.kind].defaultBaseUrl ?? ''));
+  // An address that is none (edited by hand in the database) makes the provider unusable, not the snapshot.
+  const url = URL.canParse(address) ? new URL(address) : null;
+  const baseUrl = url ? address.replace(/\/+$/, '') : '';
   return {
     id: row.id,
     slug: row.slug,
     name: row.name,
     kind: row.kind,
-    baseUrl: baseUrl.replace(/\/+$/, ''),
+    baseUrl,
+    origin: url?.origin ?? '',
+    basePath: url ? url.pathname.replace(/\/+$/, '') : '',
     isEnabled: row.is_enabled,
     priority: row.priority,
     timeoutMs: row.timeout_ms,

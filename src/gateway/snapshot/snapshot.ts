@@ -18,6 +18,9 @@ export interface ProviderEntry {
   kind: ProviderKind;
   /** Resolved: the provider's own, the kind's default, or this server's sandbox. No slash at the end. */
   baseUrl: string;
+  /** The same taken apart, once for all requests. */
+  origin: string;
+  basePath: string;
   isEnabled: boolean;
   priority: number;
   timeoutMs: number;

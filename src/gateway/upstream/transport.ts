@@ -9,8 +9,9 @@ const IDLE_CONNECTION_MS = 30_000;
 const CONNECTIONS_PER_ORIGIN = 2_048;
 
 export interface UpstreamCall {
-  /** Full address. */
-  url: string;
+  /** Scheme, host and port: https://api.example.com */
+  origin: string;
+  path: string;
   headers: Record<string, string>;
   body: Buffer;
 }
@@ -33,12 +34,9 @@ export class Transport {
 
   /** Sends one POST. Nothing is awaited here: the head and the body come from the exchange. */
   post(call: UpstreamCall): Exchange {
-    const { origin, pathname, search } = new URL(call.url);
+    const { origin, path, headers, body } = call;
     const exchange = new Exchange();
-    this.#agent.dispatch(
-      { origin, path: pathname + search, method: 'POST', headers: call.headers, body: call.body },
-      exchange,
-    );
+    this.#agent.dispatch({ origin, path, method: 'POST', headers, body }, exchange);
     return exchange;
   }
 

@@ -14,6 +14,8 @@ function provider(slug: string, models: string[], over: Partial<ProviderEntry> =
     name: slug,
     kind: 'CUSTOM' as ProviderKind,
     baseUrl: `http://${slug}`,
+    origin: `http://${slug}`,
+    basePath: '',
     isEnabled: true,
     priority: 100,
     timeoutMs: 1000,

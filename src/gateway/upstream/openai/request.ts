@@ -25,7 +25,8 @@ export function toUpstreamCall(admitted: Admitted, target: Target, sandbox: stri
   if (key) headers.authorization = `Bearer ${key.secret}`;
   if (sandbox !== null && provider.kind === 'SANDBOX') headers['x-sandbox'] = sandbox;
   return {
-    url: `${provider.baseUrl}/chat/completions`,
+    origin: provider.origin,
+    path: `${provider.basePath}/chat/completions`,
     headers,
     body: Object.keys(edits).length > 0 ? spliceMembers(bytes, edits) : bytes,
   };
