@@ -1,9 +1,17 @@
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { eventually } from '../kit/eventually.ts';
 import type { TestServer } from '../kit/server.ts';
-import { expectCivil, expectClean, expectRefused, expectServing, sendRaw, startTarget, watchFaults } from './kit.ts';
+import {
+  expectCivil,
+  expectClean,
+  expectRefused,
+  expectServing,
+  expectUnharmed,
+  sendRaw,
+  startTarget,
+  watchFaults,
+} from './kit.ts';
 
 let server: TestServer;
 const watch = watchFaults();
@@ -375,16 +383,6 @@ describe('addresses', () => {
   });
 });
 
-it('after all of this the server serves, the ledger is not stuck, and nothing was left uncaught', async () => {
-  const id = await expectServing(server);
-  await eventually(async () => {
-    const { data } = await server.query<{ request: { status: string } | null }, object>(
-      'query($id: ID!) { request(id: $id) { status } }',
-      { id },
-    );
-    expect(data.request?.status).toBe('SUCCEEDED');
-  });
-  expect(server.services.ledger.status().lastError).toBeNull();
-  expect(server.services.gateway.running).toBe(0);
-  expect(watch.faults).toEqual([]);
+it('after all of this the server is unharmed', async () => {
+  await expectUnharmed(server, watch);
 });

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { eventually } from '../kit/eventually.ts';
 import type { TestServer } from '../kit/server.ts';
-import { codesIn, expectClean, expectServing, openSocket, startTarget, watchFaults } from './kit.ts';
+import { codesIn, expectClean, expectUnharmed, openSocket, startTarget, watchFaults } from './kit.ts';
 
 let server: TestServer;
 const watch = watchFaults();
@@ -258,8 +258,6 @@ describe('bytes on a WebSocket', () => {
   });
 });
 
-it('after all of this the server serves, and nothing was left running or uncaught', async () => {
-  await expectServing(server);
-  await eventually(() => expect(server.services.gateway.running).toBe(0));
-  expect(watch.faults).toEqual([]);
+it('after all of this the server is unharmed', async () => {
+  await expectUnharmed(server, watch);
 });
