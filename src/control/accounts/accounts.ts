@@ -94,8 +94,8 @@ builder.queryFields((t) => ({
   me: t.prismaField({
     type: User,
     nullable: true,
-    authScopes: { completions: true },
-    description: 'Who is asking: the user who is signed in, or the owner of the API key. Null: anonymous.',
+    authScopes: { user: true },
+    description: 'Who is asking: the user who is signed in, or the owner of the admin API key.',
     resolve: (query, _root, _args, { services, caller }) =>
       caller.kind === 'ANONYMOUS'
         ? null

@@ -20,7 +20,7 @@ import { type Credential, startServer, type TestServer } from '../../kit/server.
 
 /** Who may use each root field. A field that is missing here fails the test below. */
 const ACCESS: Record<string, Scope> = {
-  'Query.me': 'completions',
+  'Query.me': 'user',
   'Query.apiKeys': 'user',
   'Query.provider': 'admin',
   'Query.providers': 'admin',

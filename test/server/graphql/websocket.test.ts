@@ -262,12 +262,14 @@ describe('credentials', () => {
 
   test('a revoked key is refused its next operation, and its socket is closed with 4403', async () => {
     const created = await server.query<{ createApiKey: { key: string; apiKey: { id: string } } }, object>(
-      'mutation { createApiKey(input: { name: "x" }) { ... on CreateApiKeySuccess { key apiKey { id } } } }',
+      'mutation { createApiKey(input: { name: "x", isAdmin: true }) { ... on CreateApiKeySuccess { key apiKey { id } } } }',
     );
     const { key, apiKey } = created.data.createApiKey;
     const speaker = await connect({ authorization: `Bearer ${key}` });
     speaker.subscribe('before', '{ me { email } }');
-    expect(await speaker.next('before')).toMatchObject({ payload: { data: { me: {} } } });
+    expect(await speaker.next('before')).toMatchObject({
+      payload: { data: { me: { email: 'admin@signalbox.local' } } },
+    });
     await server.query('mutation ($id: ID!) { revokeApiKey(id: $id) { __typename } }', { id: apiKey.id });
     speaker.subscribe('after', '{ me { email } }');
     expect(await speaker.next('after')).toMatchObject({
