@@ -45,9 +45,7 @@ export class SnapshotKeeper {
       this.#isStale = true;
       return this.#loading;
     }
-    this.#loading = this.#load().finally(() => {
-      this.#loading = null;
-    });
+    this.#loading = this.#load();
     return this.#loading;
   }
 
@@ -56,11 +54,16 @@ export class SnapshotKeeper {
   }
 
   async #load(): Promise<void> {
-    do {
-      this.#isStale = false;
-      const next = await loadSnapshot(this.#source);
-      if (next.version > this.#current.version) this.#current = next;
-    } while (this.#isStale);
+    try {
+      do {
+        this.#isStale = false;
+        const next = await loadSnapshot(this.#source);
+        if (next.version > this.#current.version) this.#current = next;
+      } while (this.#isStale);
+    } finally {
+      // In the same turn as the last look at `isStale`: who calls after that starts a reading of their own.
+      this.#loading = null;
+    }
   }
 
   async #poll(): Promise<void> {
