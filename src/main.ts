@@ -7,6 +7,7 @@ import { RateLimiter } from './gateway/admission/rate-limit.ts';
 import { Tokens } from './gateway/admission/tokens.ts';
 import { Gateway } from './gateway/gateway.ts';
 import { openLedger } from './gateway/ledger/ledger.ts';
+import { LEDGER_CHANNEL, LedgerSeq } from './gateway/ledger/ledger-seq.ts';
 import { SnapshotKeeper } from './gateway/snapshot/keeper.ts';
 import { startSandbox } from './gateway/upstream/sandbox/sandbox.ts';
 import { SecretBox } from './platform/crypto.ts';
@@ -22,6 +23,7 @@ import { migrate } from './platform/database/migrate.ts';
 import { listen } from './platform/database/notifications.ts';
 import { ensurePartitions } from './platform/database/partitions.ts';
 import { createPrisma } from './platform/database/prisma.ts';
+import { EVENTS_CHANNEL, EventFeed } from './platform/events/feed.ts';
 import { createLog, type Log } from './platform/log.ts';
 import { assertPortFree, namePort } from './platform/port.ts';
 import { readSettings, type Settings, SettingsError } from './platform/settings.ts';
@@ -108,7 +110,12 @@ export async function start(
     closers.push(() => snapshots.close());
     const accounts = await AccountCache.open(pool, log);
     closers.push(() => accounts.close());
-    closers.push(await followChanges(connection, snapshots, accounts, log));
+    const ledgerSeq = await LedgerSeq.open(pool, log);
+    closers.push(() => ledgerSeq.close());
+    closers.push(ledger.onCommitted((seq) => ledgerSeq.advance(seq)));
+    const feed = await EventFeed.open(pool, log);
+    closers.push(() => feed.close());
+    closers.push(await followChanges(connection, { snapshots, accounts, feed, ledgerSeq, log }));
 
     const gateway = new Gateway({ snapshots, ledger, settings, log });
     closers.push(() => gateway.close());
@@ -124,6 +131,8 @@ export async function start(
       snapshots,
       gateway,
       ledger,
+      ledgerSeq,
+      feed,
     };
     signal.throwIfAborted();
     const server = await openServer(services).catch(namePort('PORT'));
@@ -220,20 +229,34 @@ async function readClusterId(prisma: Services['prisma']): Promise<string> {
 /** Takes in what other servers change within milliseconds; after a lost connection, everything since. */
 async function followChanges(
   connection: DatabaseConnection,
-  snapshots: SnapshotKeeper,
-  accounts: AccountCache,
-  log: Log,
+  {
+    snapshots,
+    accounts,
+    feed,
+    ledgerSeq,
+    log,
+  }: Pick<Services, 'snapshots' | 'accounts' | 'feed' | 'ledgerSeq' | 'log'>,
 ): Promise<() => Promise<void>> {
+  const follow: Record<string, (payload: string) => Promise<void> | void> = {
+    signalbox_configuration: () => snapshots.refresh(),
+    signalbox_accounts: () => accounts.refresh(),
+    [EVENTS_CHANNEL]: () => feed.refresh(),
+    [LEDGER_CHANNEL]: (payload) => ledgerSeq.advance(BigInt(payload)),
+  };
   const warn = (error: unknown) => log.warn({ err: error }, 'a change could not be read; the next poll will');
-  const refresh = () => Promise.all([snapshots.refresh(), accounts.refresh()]).catch(warn);
   const listener = await listen(
     connection,
-    ['signalbox_configuration', 'signalbox_accounts'],
-    (channel) => {
-      const reading = channel === 'signalbox_accounts' ? accounts.refresh() : snapshots.refresh();
-      reading.catch(warn);
+    Object.keys(follow),
+    async (channel, payload) => {
+      try {
+        await follow[channel]?.(payload);
+      } catch (error) {
+        warn(error);
+      }
     },
-    () => void refresh(),
+    () => {
+      Promise.all([snapshots.refresh(), accounts.refresh(), feed.refresh(), ledgerSeq.refresh()]).catch(warn);
+    },
   );
   return () => listener.close();
 }

@@ -1,3 +1,4 @@
+import type { Caller } from '../../gateway/admission/caller.ts';
 import { changeConfiguration } from '../schema/change-configuration.ts';
 import { activeProviderId, findProvider, invalid, keyNeeded, mayServe, type ProviderServices } from './checks.ts';
 
@@ -13,8 +14,12 @@ export interface Activation {
  * Makes a provider the active one, and sends the route `default` to it by clearing that route's targets.
  * @throws ProviderNotFoundError, ValidationError when the provider is disabled or lacks the key its kind needs.
  */
-export async function activateProvider(services: ProviderServices, idOrSlug: string): Promise<Activation> {
-  return changeConfiguration(services, async (tx) => {
+export async function activateProvider(
+  services: ProviderServices,
+  caller: Caller,
+  idOrSlug: string,
+): Promise<Activation> {
+  return changeConfiguration(services, caller, async (tx, record) => {
     const provider = await findProvider(tx, services, idOrSlug);
     if (!mayServe(provider.kind, provider.keys.length)) throw keyNeeded('id', provider.slug);
     if (!provider.isEnabled)
@@ -22,6 +27,7 @@ export async function activateProvider(services: ProviderServices, idOrSlug: str
     const previousId = await activeProviderId(tx);
     await tx.configuration.update({ where: { id: 1 }, data: { activeProviderId: provider.id } });
     await tx.routeTarget.deleteMany({ where: { route: { slug: 'default' } } });
+    record({ action: 'ACTIVATED', subject: 'PROVIDER', id: provider.id, name: provider.slug });
     const message =
       previousId === provider.id
         ? `${provider.name} was active already.`

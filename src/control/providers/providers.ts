@@ -35,8 +35,8 @@ builder.mutationFields((t) => ({
     description: 'Adds a provider with its models and its key. Admins only.',
     args: { input: t.arg({ type: CreateProvider, required: true, description: 'What it shall be.' }) },
     errors: outcome('provider', 'The new provider.', ValidationError, ConflictError),
-    resolve: async (query, _root, { input }, { services }) => {
-      const id = await createProvider(services, input);
+    resolve: async (query, _root, { input }, { services, caller }) => {
+      const id = await createProvider(services, caller, input);
       return readBack(query, id, services);
     },
   }),
@@ -46,8 +46,8 @@ builder.mutationFields((t) => ({
     description: 'Changes a provider, and adds or updates the models that are named. Admins only.',
     args: { input: t.arg({ type: UpdateProvider, required: true, description: 'Which one, and what changes.' }) },
     errors: outcome('provider', 'The provider as it is now.', ValidationError, ProviderNotFoundError, ConflictError),
-    resolve: async (query, _root, { input }, { services }) => {
-      const id = await updateProvider(services, input);
+    resolve: async (query, _root, { input }, { services, caller }) => {
+      const id = await updateProvider(services, caller, input);
       return readBack(query, id, services);
     },
   }),
@@ -58,8 +58,8 @@ builder.mutationFields((t) => ({
       'Stores a provider’s key, encrypted, in the place of the one it had. Its first key enables it. Admins only.',
     args: { input: t.arg({ type: SetProviderKey, required: true, description: 'Which provider, and the key.' }) },
     errors: outcome('provider', 'The provider as it is now.', ValidationError, ProviderNotFoundError),
-    resolve: async (query, _root, { input }, { services }) => {
-      const id = await setProviderKey(services, input);
+    resolve: async (query, _root, { input }, { services, caller }) => {
+      const id = await setProviderKey(services, caller, input);
       return readBack(query, id, services);
     },
   }),
@@ -70,6 +70,6 @@ builder.mutationFields((t) => ({
       'Makes a provider the active one: the route `default` sends to it, and loses the targets it had. Admins only.',
     args: { id: t.arg.id({ required: true, description: 'Its id or its slug.' }) },
     errors: directOutcome(ValidationError, ProviderNotFoundError),
-    resolve: (_root, { id }, { services }) => activateProvider(services, id),
+    resolve: (_root, { id }, { services, caller }) => activateProvider(services, caller, id),
   }),
 }));

@@ -1,3 +1,4 @@
+import type { Caller } from '../../gateway/admission/caller.ts';
 import { inferKind } from '../../gateway/upstream/kinds.ts';
 import { ConflictError } from '../../platform/errors.ts';
 import { uuidv7 } from '../../platform/ids.ts';
@@ -28,7 +29,11 @@ import { writeModels } from './models.ts';
  * @returns the new provider's id. It is enabled, unless its kind needs a key and none was given, or the input says so.
  * @throws ValidationError, ConflictError when the slug is taken.
  */
-export async function createProvider(services: ProviderServices, input: CreateProviderInput): Promise<string> {
+export async function createProvider(
+  services: ProviderServices,
+  caller: Caller,
+  input: CreateProviderInput,
+): Promise<string> {
   const wanted = parseInput(createProviderInput, input);
   const kind = wanted.kind ?? inferKind(wanted.baseUrl ?? null, wanted.name);
   requireBaseUrl(kind, wanted.baseUrl ?? null);
@@ -36,7 +41,7 @@ export async function createProvider(services: ProviderServices, input: CreatePr
   if (wanted.isEnabled && !canServe) throw keyNeeded('apiKey', wanted.name);
   const id = uuidv7();
   const slug = wanted.slug ?? slugOf(wanted.name);
-  await changeConfiguration(services, async (tx) => {
+  await changeConfiguration(services, caller, async (tx, record) => {
     await requireFreeSlug(tx, slug);
     await tx.provider.create({
       data: {
@@ -52,6 +57,7 @@ export async function createProvider(services: ProviderServices, input: CreatePr
     });
     if (wanted.apiKey) await replaceKey(tx, services.secretBox, id, wanted.apiKey);
     await writeModels(tx, id, wanted.models ?? []);
+    record({ action: 'CREATED', subject: 'PROVIDER', id, name: slug });
   });
   return id;
 }
@@ -61,9 +67,13 @@ export async function createProvider(services: ProviderServices, input: CreatePr
  * @returns the provider's id.
  * @throws ValidationError, ProviderNotFoundError, ConflictError when the version is stale or the slug taken.
  */
-export async function updateProvider(services: ProviderServices, input: UpdateProviderInput): Promise<string> {
+export async function updateProvider(
+  services: ProviderServices,
+  caller: Caller,
+  input: UpdateProviderInput,
+): Promise<string> {
   const wanted = parseInput(updateProviderInput, input);
-  return changeConfiguration(services, async (tx) => {
+  return changeConfiguration(services, caller, async (tx, record) => {
     const provider = await findProvider(tx, services, wanted.id);
     if (wanted.version != null && provider.version !== wanted.version)
       throw new ConflictError(
@@ -90,6 +100,7 @@ export async function updateProvider(services: ProviderServices, input: UpdatePr
       },
     });
     await writeModels(tx, provider.id, wanted.models ?? []);
+    record({ action: 'UPDATED', subject: 'PROVIDER', id: provider.id, name: wanted.slug ?? provider.slug });
     return provider.id;
   });
 }
@@ -99,9 +110,13 @@ export async function updateProvider(services: ProviderServices, input: UpdatePr
  * @returns the provider's id.
  * @throws ValidationError, ProviderNotFoundError
  */
-export async function setProviderKey(services: ProviderServices, input: SetProviderKeyInput): Promise<string> {
+export async function setProviderKey(
+  services: ProviderServices,
+  caller: Caller,
+  input: SetProviderKeyInput,
+): Promise<string> {
   const wanted = parseInput(setProviderKeyInput, input);
-  return changeConfiguration(services, async (tx) => {
+  return changeConfiguration(services, caller, async (tx, record) => {
     const provider = await findProvider(tx, services, wanted.provider);
     await replaceKey(tx, services.secretBox, provider.id, wanted.key);
     const isFirst = provider.keys.length === 0;
@@ -109,6 +124,7 @@ export async function setProviderKey(services: ProviderServices, input: SetProvi
       where: { id: provider.id },
       data: { version: { increment: 1 }, ...(isFirst ? { isEnabled: true } : {}) },
     });
+    record({ action: 'UPDATED', subject: 'PROVIDER', id: provider.id, name: provider.slug });
     return provider.id;
   });
 }

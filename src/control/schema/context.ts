@@ -5,9 +5,11 @@ import type { RateLimiter } from '../../gateway/admission/rate-limit.ts';
 import type { Tokens } from '../../gateway/admission/tokens.ts';
 import type { Gateway } from '../../gateway/gateway.ts';
 import type { Ledger } from '../../gateway/ledger/ledger.ts';
+import type { LedgerSeq } from '../../gateway/ledger/ledger-seq.ts';
 import type { SnapshotKeeper } from '../../gateway/snapshot/keeper.ts';
 import type { PrismaClient } from '../../generated/prisma/client.ts';
 import type { SecretBox } from '../../platform/crypto.ts';
+import type { EventFeed } from '../../platform/events/feed.ts';
 import type { Log } from '../../platform/log.ts';
 import type { Settings } from '../../platform/settings.ts';
 
@@ -25,6 +27,10 @@ export interface Services {
   snapshots: SnapshotKeeper;
   gateway: Gateway;
   ledger: Ledger;
+  /** How far the ledger of all servers is. */
+  ledgerSeq: LedgerSeq;
+  /** What happens on all servers, live. */
+  feed: EventFeed;
 }
 
 /** What a resolver gets. One lives as long as its operation; a subscription's as long as the subscription. */

@@ -3,6 +3,7 @@ import { builder } from './builder.ts';
 import './scalars.ts';
 import './errors.ts';
 import '../accounts/accounts.ts';
+import '../audit/audit.ts';
 import '../completions/completions.ts';
 import '../metrics/metrics.ts';
 import '../providers/providers.ts';

@@ -1,11 +1,15 @@
 import SchemaBuilder, {
   BasePlugin,
+  type FieldNullability,
+  type InputFieldMap,
   type PothosOutputFieldConfig,
   PothosSchemaError,
   type SchemaTypes,
+  type TypeParam,
 } from '@pothos/core';
 import { RequestCache } from '@pothos/plugin-scope-auth';
 import type { GraphQLFieldResolver } from 'graphql';
+import type { Caller } from '../../gateway/admission/caller.ts';
 import { denial } from './access.ts';
 import type { Context } from './context.ts';
 
@@ -14,6 +18,21 @@ declare global {
     interface Plugins<Types extends SchemaTypes> {
       subscription: SubscriptionPlugin<Types>;
     }
+
+    interface SubscriptionFieldOptions<
+      Types extends SchemaTypes,
+      Type extends TypeParam<Types>,
+      Nullable extends FieldNullability<Type>,
+      Args extends InputFieldMap,
+      ResolveShape,
+      ResolveReturnShape,
+    > {
+      /**
+       * Whether this caller, as they are now, may see this event; false: it is passed over. Whoever filters earlier, for
+       * speed, still says it here: their caller may have lost a role since. May throw to end the subscription.
+       */
+      visible?: (event: NoInfer<ResolveShape>, caller: Caller) => boolean;
+    }
   }
 }
 
@@ -21,7 +40,7 @@ declare global {
  * Wraps the source of every subscription, so that a resolver may return a plain async generator:
  * - `context.signal` aborts as soon as the client unsubscribes or leaves, also while the source waits for its next
  *   event; a bare generator would notice only at that event, or never;
- * - permission is checked again for every event.
+ * - permission is checked again for every event, and so is whether the caller may see it (`visible`).
  */
 class SubscriptionPlugin<Types extends SchemaTypes> extends BasePlugin<Types> {
   override wrapSubscribe(
@@ -33,16 +52,18 @@ class SubscriptionPlugin<Types extends SchemaTypes> extends BasePlugin<Types> {
       throw new PothosSchemaError(`Subscription.${fieldConfig.name}: failures are events, not a result union.`);
     }
     const { authScopes } = fieldConfig.pothosOptions;
+    const { visible } = fieldConfig.pothosOptions as { visible?: (event: unknown, caller: Caller) => boolean };
     if (typeof authScopes !== 'object') return subscribe;
     return async (source, args, operation, info) => {
       const controller = new AbortController();
       const context = operation as Context;
       const stop = linkSignals(context.signal, controller);
       context.signal = controller.signal;
-      const permit = async () => {
+      const permit = async (event: unknown) => {
         context.caller = await context.renewCaller();
         RequestCache.clearForContext(operation);
         this.builder.runAuthScopes(operation, authScopes, () => denial(context.caller));
+        return visible?.(event, context.caller) ?? true;
       };
       try {
         const events = (await subscribe(source, args, operation, info)) as AsyncIterable<unknown>;
@@ -72,13 +93,13 @@ function linkSignals(outer: AbortSignal, inner: AbortController): () => void {
 /**
  * An iterator over `events` that ends at once when the controller aborts, and whose `return()` aborts it at once,
  * even while `next()` is pending.
- * @param permit called before each event is passed on; throws to end the subscription
+ * @param permit called before each event is passed on; false: this one is not. Throws to end the subscription
  * @param ended called once, when it is over for whatever reason
  */
 export function liveSource<T>(
   events: AsyncIterable<T>,
   controller: AbortController,
-  permit?: () => Promise<void>,
+  permit?: (event: T) => Promise<boolean>,
   ended?: () => void,
 ): AsyncIterableIterator<T> {
   const iterator = events[Symbol.asyncIterator]();
@@ -109,13 +130,15 @@ export function liveSource<T>(
 
   async function advance(): Promise<IteratorResult<T>> {
     try {
-      taken += 1;
-      if (taken % EVENTS_AT_ONCE === 0) await new Promise((resolve) => setImmediate(resolve));
-      const result = await iterator.next();
-      if (isOver) return done;
-      if (result.done) finish();
-      else await permit?.();
-      return isOver ? done : result;
+      while (true) {
+        taken += 1;
+        if (taken % EVENTS_AT_ONCE === 0) await new Promise((resolve) => setImmediate(resolve));
+        const result = await iterator.next();
+        if (isOver) return done;
+        if (result.done) finish();
+        else if (permit && !(await permit(result.value))) continue;
+        return isOver ? done : result;
+      }
     } catch (error) {
       // What a source throws because it was told to stop is no news to anybody.
       if (isOver) return done;

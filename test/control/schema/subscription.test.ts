@@ -73,10 +73,21 @@ test('does not pass on an event that is not permitted any more', async () => {
   const live = liveSource(events, controller, async () => {
     permitted -= 1;
     if (permitted < 0) throw new Error('not any more');
+    return true;
   });
   expect(await live.next()).toEqual({ value: 1, done: false });
   await expect(live.next()).rejects.toThrow('not any more');
   await expect.poll(() => state.isCleanedUp).toBe(true);
+});
+
+test('passes over the events that the caller may not see', async () => {
+  async function* events() {
+    yield* [1, 2, 3, 4];
+  }
+  const seen: number[] = [];
+  for await (const event of liveSource(events(), new AbortController(), async (event) => event % 2 === 0))
+    seen.push(event);
+  expect(seen).toEqual([2, 4]);
 });
 
 test('what the source throws because it was told to stop is no failure', async () => {
