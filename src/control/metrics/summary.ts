@@ -85,7 +85,7 @@ export async function readPercentiles(pool: Pool, span: Span, filter: MetricsFil
 }
 
 function condition({ grain, from, to }: Span, filter: MetricsFilter): { where: string; values: unknown[] } {
-  const parts = ['r.grain = $1::"RollupGrain"', 'r.bucket >= $2', 'r.bucket < $3'];
+  const parts = ["s.subject = 'COMPLETION'", 'r.grain = $1::"RollupGrain"', 'r.bucket >= $2', 'r.bucket < $3'];
   const values: unknown[] = [grain, from, to];
   const require = (sql: string, value: string | null | undefined) => {
     // Postgres refuses texts with NUL, and no row has one.

@@ -1,9 +1,9 @@
 import type pg from 'pg';
 import type { SettledAttempt, SettledCompletion } from './open-completions.ts';
-import { addRollups, foldRollups } from './rollups.ts';
+import { addRollups, foldRollups, type RollupEntry } from './rollups.ts';
 import { ATTEMPT_COLUMNS, attemptRow, COMPLETION_COLUMNS, completionRow, insertRows } from './rows.ts';
 import type { Position } from './segments.ts';
-import type { SeriesIds } from './series.ts';
+import { type SeriesIds, seriesOfAttempt, seriesOfCompletion } from './series.ts';
 
 /** What a stretch of the journal settled. */
 export interface Batch {
@@ -49,7 +49,9 @@ export async function postBatch(
   series: SeriesIds,
   batch: Batch,
 ): Promise<bigint> {
-  const seriesIds = await series.of(client, batch.completions);
+  const { attempts, completions } = batch;
+  const ids = await series.of(client, [...completions.map(seriesOfCompletion), ...attempts.map(seriesOfAttempt)]);
+  const seriesIds = { completions: ids.slice(0, completions.length), attempts: ids.slice(completions.length) };
   await client.query('BEGIN');
   try {
     const seq = await post(client, serverId, batch, seriesIds);
@@ -62,31 +64,46 @@ export async function postBatch(
   }
 }
 
+/** The ids of the series that the members of a batch belong to, in the same order. */
+interface BatchSeries {
+  completions: readonly string[];
+  attempts: readonly string[];
+}
+
 async function post(
   client: pg.ClientBase,
   serverId: string,
   { attempts, completions, position }: Batch,
-  seriesIds: readonly string[],
+  seriesIds: BatchSeries,
 ): Promise<bigint> {
   const head = await client.query<{ seq: string }>('SELECT seq::text FROM ledger_head WHERE id = 1 FOR UPDATE');
-  let seq = BigInt(head.rows[0]?.seq ?? 0);
+  const before = BigInt(head.rows[0]?.seq ?? 0);
+  const entries: RollupEntry[] = [];
+  let seq = before;
   if (completions.length > 0) {
     const known = await knownCompletions(client, completions);
-    const isNew = ({ origin }: SettledCompletion) => !known.has(origin.completionId);
-    const fresh = completions.filter(isNew);
-    const freshSeries = seriesIds.filter((_, index) => isNew(completions[index] as SettledCompletion));
-    if (fresh.length > 0) {
-      const rows = fresh.map((completion) => {
-        seq += 1n;
-        return completionRow(completion, seq, serverId);
-      });
-      await client.query(INSERT_COMPLETIONS, [JSON.stringify(rows)]);
-      await addRollups(client, foldRollups(fresh, freshSeries));
-      await client.query('UPDATE ledger_head SET seq = $1 WHERE id = 1', [seq.toString()]);
-      await client.query("SELECT pg_notify('signalbox_ledger', $1)", [seq.toString()]);
+    const rows = completions.flatMap((completion, index) => {
+      if (known.has(completion.origin.completionId)) return [];
+      const { origin, outcome } = completion;
+      entries.push({ seriesId: seriesIds.completions[index] as string, startedAt: origin.startedAt, outcome });
+      seq += 1n;
+      return [completionRow(completion, seq, serverId)];
+    });
+    if (rows.length > 0) await client.query(INSERT_COMPLETIONS, [JSON.stringify(rows)]);
+  }
+  if (attempts.length > 0) {
+    const inserted = await insertAttempts(client, attempts);
+    for (const [index, { intent, outcome }] of attempts.entries()) {
+      if (!inserted.has(intent.attemptId)) continue;
+      const { startedAt } = intent.origin;
+      entries.push({ seriesId: seriesIds.attempts[index] as string, startedAt, outcome });
     }
   }
-  if (attempts.length > 0) await client.query(INSERT_ATTEMPTS, [JSON.stringify(attempts.map(attemptRow))]);
+  if (entries.length > 0) await addRollups(client, foldRollups(entries));
+  if (seq > before) {
+    await client.query('UPDATE ledger_head SET seq = $1 WHERE id = 1', [seq.toString()]);
+    await client.query("SELECT pg_notify('signalbox_ledger', $1)", [seq.toString()]);
+  }
   await client.query(ADVANCE, [serverId, position.segment, position.offset]);
   return seq;
 }
@@ -102,8 +119,17 @@ async function knownCompletions(
   return new Set(rows.map(({ id }) => id));
 }
 
+/** The ids of those that were not in the ledger before. */
+async function insertAttempts(
+  client: pg.ClientBase,
+  attempts: readonly SettledAttempt[],
+): Promise<ReadonlySet<string>> {
+  const { rows } = await client.query<{ id: string }>(INSERT_ATTEMPTS, [JSON.stringify(attempts.map(attemptRow))]);
+  return new Set(rows.map(({ id }) => id));
+}
+
 const INSERT_COMPLETIONS = insertRows('completions', COMPLETION_COLUMNS);
-const INSERT_ATTEMPTS = insertRows('attempts', ATTEMPT_COLUMNS);
+const INSERT_ATTEMPTS = `${insertRows('attempts', ATTEMPT_COLUMNS)} RETURNING id`;
 
 /** Never backwards: a transaction of a connection that was given up may still commit. */
 const ADVANCE = `

@@ -1,11 +1,19 @@
 import type pg from 'pg';
 import { latencySlot } from './histogram.ts';
-import type { SettledCompletion } from './open-completions.ts';
+import type { AttemptOutcome } from './records.ts';
 import { hasTokens } from './settlement.ts';
 
 const GRAINS = { MINUTE: 60_000, HOUR: 3_600_000 } as const;
 
-/** Sums over completions of one series in one bucket; the names are the columns of `rollups`. */
+/** What is summed of a completion, or of an attempt. */
+export interface RollupEntry {
+  seriesId: string;
+  /** When the completion was admitted, in milliseconds since 1970: usage counts in the period of its admission. */
+  startedAt: number;
+  outcome: Pick<AttemptOutcome, 'usage' | 'cost' | 'latencyMs' | 'timeToFirstTokenMs'>;
+}
+
+/** Sums over the entries of one series in one bucket; the names are the columns of `rollups`. */
 interface RollupSums {
   grain: keyof typeof GRAINS;
   bucket: string;
@@ -17,26 +25,25 @@ interface RollupSums {
   reasoning_tokens: number;
   /** Picodollars. */
   cost: bigint;
-  /** Completions that used tokens but have no cost. */
+  /** Entries that used tokens but have no cost. */
   unpriced: number;
   latency_ms: number;
   time_to_first_token_ms: number;
   timed_first_tokens: number;
-  /** Completions by latency slot. */
+  /** Entries by latency slot. */
   slots: Map<number, number>;
 }
 
-/** Sums completions by series, grain and bucket of their start. `seriesIds` are theirs, in the same order. */
-export function foldRollups(completions: readonly SettledCompletion[], seriesIds: readonly string[]): RollupSums[] {
+/** Sums entries by series, grain and bucket of their completion's start. */
+export function foldRollups(entries: readonly RollupEntry[]): RollupSums[] {
   const sums = new Map<string, RollupSums>();
-  for (const [index, completion] of completions.entries()) {
-    const seriesId = seriesIds[index] as string;
+  for (const { seriesId, startedAt, outcome } of entries) {
     for (const grain of ['MINUTE', 'HOUR'] as const) {
-      const start = Math.floor(completion.origin.startedAt / GRAINS[grain]) * GRAINS[grain];
+      const start = Math.floor(startedAt / GRAINS[grain]) * GRAINS[grain];
       const key = `${grain} ${start} ${seriesId}`;
-      const entry = sums.get(key) ?? emptySums(grain, start, seriesId);
-      sums.set(key, entry);
-      add(entry, completion);
+      const bucket = sums.get(key) ?? emptySums(grain, start, seriesId);
+      sums.set(key, bucket);
+      add(bucket, outcome);
     }
   }
   return [...sums.values()];
@@ -72,8 +79,7 @@ function emptySums(grain: keyof typeof GRAINS, start: number, seriesId: string):
   };
 }
 
-function add(sums: RollupSums, { outcome }: SettledCompletion): void {
-  const { usage, cost, latencyMs, timeToFirstTokenMs } = outcome;
+function add(sums: RollupSums, { usage, cost, latencyMs, timeToFirstTokenMs }: RollupEntry['outcome']): void {
   sums.requests += 1;
   sums.input_tokens += usage.inputTokens ?? 0;
   sums.output_tokens += usage.outputTokens ?? 0;

@@ -1,18 +1,52 @@
 import type pg from 'pg';
 import { sha256Hex } from '../../platform/crypto.ts';
-import type { SettledCompletion } from './open-completions.ts';
+import type { SettledAttempt, SettledCompletion } from './open-completions.ts';
+import type { RequestStatus } from './records.ts';
 
 const CACHED_SERIES = 10_000;
 
-/** What metrics are filtered and grouped by. */
-interface Series {
-  key: string;
-  status: string;
+/** What metrics are filtered and grouped by; the names are the columns of `rollup_series`. */
+export interface Series {
+  /** What is summed: whole completions, or the upstream calls they consist of. */
+  subject: 'COMPLETION' | 'ATTEMPT';
+  status: RequestStatus;
   user_id: string | null;
   api_key_id: string | null;
   route_id: string | null;
-  provider_slug: string | null;
-  model: string | null;
+  provider_id: string;
+  provider_slug: string;
+  model: string;
+}
+
+/** A completion's series: the provider and the model are those of its last attempt. */
+export function seriesOfCompletion({ origin, outcome }: SettledCompletion): Series {
+  return {
+    subject: 'COMPLETION',
+    status: outcome.status,
+    user_id: origin.userId,
+    api_key_id: origin.apiKeyId,
+    route_id: origin.routeId,
+    provider_id: outcome.providerId,
+    provider_slug: outcome.providerSlug,
+    model: outcome.model,
+  };
+}
+
+/**
+ * An attempt's series. The model is the one that answered, else the one that was asked for: the rule for completions,
+ * so that one filter means the same for both.
+ */
+export function seriesOfAttempt({ intent, outcome }: SettledAttempt): Series {
+  return {
+    subject: 'ATTEMPT',
+    status: outcome.status,
+    user_id: intent.origin.userId,
+    api_key_id: intent.origin.apiKeyId,
+    route_id: intent.origin.routeId,
+    provider_id: intent.providerId,
+    provider_slug: intent.providerSlug,
+    model: outcome.answeredModel ?? intent.model,
+  };
 }
 
 /** The ids of roll-up series, the latest used ones in memory. */
@@ -21,13 +55,16 @@ export class SeriesIds {
   readonly #ids = new Map<string, string>();
 
   /**
-   * The series id of each completion; series that are new get their row.
+   * The id of each series, in the same order; those that are new get their row.
    * Commits by itself, so that no id is remembered that a rollback took back.
    */
-  async of(client: pg.ClientBase, completions: readonly SettledCompletion[]): Promise<string[]> {
-    const names = completions.map(seriesName);
-    const missing = new Set(names.filter((name) => !this.#touch(name)));
-    const found = missing.size > 0 ? await upsert(client, [...missing]) : new Map<string, string>();
+  async of(client: pg.ClientBase, series: readonly Series[]): Promise<string[]> {
+    const names = series.map(nameOf);
+    const missing = new Map<string, Series>();
+    for (const [index, name] of names.entries()) {
+      if (!this.#touch(name)) missing.set(name, series[index] as Series);
+    }
+    const found = missing.size > 0 ? await upsert(client, missing) : new Map<string, string>();
     const ids = names.map((name) => found.get(name) ?? (this.#ids.get(name) as string));
     for (const [name, id] of found) this.#remember(name, id);
     return ids;
@@ -50,37 +87,41 @@ export class SeriesIds {
 }
 
 /** The canonical text of a series; its hash is the row's key. */
-function seriesName({ origin, outcome }: SettledCompletion): string {
-  return JSON.stringify([
-    outcome.status,
-    origin.userId,
-    origin.apiKeyId,
-    origin.routeId,
-    outcome.providerSlug,
-    outcome.model,
-  ]);
+function nameOf(series: Series): string {
+  const { subject, status, user_id, api_key_id, route_id, provider_id, provider_slug, model } = series;
+  return JSON.stringify([subject, status, user_id, api_key_id, route_id, provider_id, provider_slug, model]);
 }
 
-function seriesOf(name: string): Series {
-  const [status, user_id, api_key_id, route_id, provider_slug, model] = JSON.parse(name);
-  return { key: sha256Hex(name), status, user_id, api_key_id, route_id, provider_slug, model };
-}
-
-async function upsert(client: pg.ClientBase, names: readonly string[]): Promise<Map<string, string>> {
-  const series = names.map((name) => ({ name, ...seriesOf(name) }));
+async function upsert(client: pg.ClientBase, missing: ReadonlyMap<string, Series>): Promise<Map<string, string>> {
+  const keys = new Map([...missing.keys()].map((name) => [name, sha256Hex(name)]));
+  const rows = [...missing].map(([name, series]) => ({ ...series, key: keys.get(name) as string }));
   // Servers that add the same series at the same time wait for each other in one order.
-  const rows = JSON.stringify(series.map(({ name: _, ...row }) => row).sort((a, b) => (a.key < b.key ? -1 : 1)));
-  await client.query(
-    `INSERT INTO rollup_series (key, status, user_id, api_key_id, route_id, provider_slug, model)
-     SELECT key, status, user_id, api_key_id, route_id, provider_slug, model FROM json_to_recordset($1) AS series
-       (key text, status "RequestStatus", user_id uuid, api_key_id uuid, route_id uuid, provider_slug text, model text)
-     ON CONFLICT (key) DO NOTHING`,
-    [rows],
-  );
+  rows.sort((a, b) => (a.key < b.key ? -1 : 1));
+  await client.query(ADD_SERIES, [JSON.stringify(rows)]);
   const { rows: ids } = await client.query<{ key: string; id: string }>(
     'SELECT key, id::text FROM rollup_series WHERE key = ANY($1)',
-    [series.map(({ key }) => key)],
+    [[...keys.values()]],
   );
   const byKey = new Map(ids.map(({ key, id }) => [key, id]));
-  return new Map(series.map(({ name, key }) => [name, byKey.get(key) as string]));
+  return new Map([...keys].map(([name, key]) => [name, byKey.get(key) as string]));
 }
+
+const COLUMNS = {
+  key: 'text',
+  subject: '"RollupSubject"',
+  status: '"RequestStatus"',
+  user_id: 'uuid',
+  api_key_id: 'uuid',
+  route_id: 'uuid',
+  provider_id: 'uuid',
+  provider_slug: 'text',
+  model: 'text',
+} satisfies Record<'key' | keyof Series, string>;
+
+const NAMES = Object.keys(COLUMNS).join(', ');
+const TYPED = Object.entries(COLUMNS).map(([name, type]) => `${name} ${type}`);
+
+const ADD_SERIES = `
+  INSERT INTO rollup_series (${NAMES})
+  SELECT ${NAMES} FROM json_to_recordset($1) AS series (${TYPED.join(', ')})
+  ON CONFLICT (key) DO NOTHING`;

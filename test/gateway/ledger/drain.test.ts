@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import pg from 'pg';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { encodeIntent, encodeSettlement } from '../../../src/gateway/ledger/codec.ts';
@@ -7,13 +6,14 @@ import { latencySlot } from '../../../src/gateway/ledger/histogram.ts';
 import { Journal } from '../../../src/gateway/ledger/journal.ts';
 import { openLastSegment } from '../../../src/gateway/ledger/open-journal.ts';
 import { postBatch, readState } from '../../../src/gateway/ledger/post.ts';
-import type { Intent, RequestStatus, Settlement } from '../../../src/gateway/ledger/records.ts';
+import type { Intent, Settlement } from '../../../src/gateway/ledger/records.ts';
 import { comparePositions, listSegments, type Position } from '../../../src/gateway/ledger/segments.ts';
 import { SeriesIds } from '../../../src/gateway/ledger/series.ts';
 import { uuidv7 } from '../../../src/platform/ids.ts';
 import { picodollars } from '../../../src/platform/money.ts';
 import {
   cuttableConnection,
+  expectRollups,
   folder,
   intent,
   type LedgerDatabase,
@@ -24,6 +24,7 @@ import {
   settlement,
   until,
 } from './kit.ts';
+import { attemptsOf, randomCompletions } from './random-completions.ts';
 
 /** A journal and what drains it, in this thread. */
 async function server(database: LedgerDatabase, connection: pg.ClientConfig = database.connection) {
@@ -71,43 +72,6 @@ async function server(database: LedgerDatabase, connection: pg.ClientConfig = da
   };
 }
 
-/** Random completions: failing over, cancelled, unpriced, of several people, minutes and models. */
-function randomCompletions(count: number, seed: number): { intents: Intent[]; settlements: Settlement[] }[] {
-  const users = [uuidv7(), uuidv7(), null];
-  const start = Date.parse('2026-11-20T10:58:30.000Z');
-  const completion = fc.record({
-    user: fc.constantFrom(...users),
-    model: fc.constantFrom('small', 'large'),
-    startedAt: fc.integer({ min: start, max: start + 180_000 }),
-    status: fc.constantFrom<RequestStatus>('SUCCEEDED', 'FAILED', 'CANCELLED'),
-    tokens: fc.option(fc.integer({ min: 0, max: 5000 })),
-    cost: fc.option(fc.bigInt({ min: 0n, max: 10n ** 17n })),
-    latencyMs: fc.integer({ min: 0, max: 90_000 }),
-    firstToken: fc.option(fc.integer({ min: 0, max: 3000 })),
-    failures: fc.integer({ min: 0, max: 2 }),
-  });
-  return fc.sample(completion, { numRuns: count, seed }).map((random) => {
-    const { origin } = intent({}, { userId: random.user, startedAt: random.startedAt });
-    const attempts = Array.from({ length: random.failures + 1 }, (_, index) => {
-      const { startedAt, model } = random;
-      return { ...intent({ number: index + 1, startedAt, model }), origin };
-    });
-    const usage = { ...outcome().usage, inputTokens: random.tokens, outputTokens: random.tokens };
-    const { status, latencyMs, firstToken } = random;
-    const cost = random.cost === null ? null : picodollars(random.cost);
-    const settlements = attempts.map((attempt, index) =>
-      index < random.failures
-        ? {
-            intent: attempt,
-            attempt: outcome({ status: 'FAILED', errorCode: 'UPSTREAM', cost: null }),
-            completion: null,
-          }
-        : settlement(attempt, { status, usage, cost, latencyMs, timeToFirstTokenMs: firstToken, answeredModel: null }),
-    );
-    return { intents: attempts, settlements };
-  });
-}
-
 async function write(
   { intend, settle }: Awaited<ReturnType<typeof server>>,
   completions: ReturnType<typeof randomCompletions>,
@@ -141,10 +105,8 @@ async function expectWhole(database: LedgerDatabase, completions: number, attemp
   const sums = await ledgerSums(database);
   expect(sums.rollups).toEqual([sums.rows, sums.rows]);
   expect(sums.latencies).toEqual([`${completions}`, `${completions}`]);
+  await expectRollups(database);
 }
-
-const attemptsOf = (completions: ReturnType<typeof randomCompletions>) =>
-  completions.reduce((sum, { intents }) => sum + intents.length, 0);
 
 describe('the drain', () => {
   it('writes each member of a completion and of its attempts', async () => {
@@ -211,9 +173,15 @@ describe('the drain', () => {
       },
       { id: second.attemptId, number: 2, model: 'large', answered_model: 'sandbox-small-1', cost: '9007199254740993' },
     ]);
-    expect(await database.query('SELECT slot, count::int FROM rollup_latencies')).toEqual([
-      { slot: latencySlot(120), count: 1 },
-      { slot: latencySlot(120), count: 1 },
+    // The completion and its two attempts, in both grains.
+    const slots = 'SELECT slot, sum(count)::int AS count FROM rollup_latencies GROUP BY slot';
+    expect(await database.query(slots)).toEqual([{ slot: latencySlot(120), count: 6 }]);
+    const series = 'SELECT subject, status, user_id, provider_id, model FROM rollup_series ORDER BY subject, status';
+    const of = { user_id: user, provider_id: first.providerId, model: 'sandbox-small-1' };
+    expect(await database.query(series)).toEqual([
+      { ...of, subject: 'COMPLETION', status: 'SUCCEEDED' },
+      { ...of, subject: 'ATTEMPT', status: 'SUCCEEDED' },
+      { ...of, subject: 'ATTEMPT', status: 'FAILED' },
     ]);
   });
 
@@ -393,8 +361,13 @@ describe('the drain', () => {
     expect(new Set(seen.map(({ id }) => id)).size).toBe(6000);
     for (const node of nodes) expect(node.errors).toEqual([]);
     await expectWhole(database, 6000, attemptsOf(loads.flat()));
-    const [groups] = await database.query('SELECT count(*)::int AS count FROM rollup_series');
-    // 3 statuses, 5 people, 2 models.
-    expect(groups).toEqual({ count: 30 });
+    const groups = await database.query(
+      'SELECT subject, count(*)::int AS count FROM rollup_series GROUP BY 1 ORDER BY 1',
+    );
+    // 3 statuses, 5 people, 2 models; for attempts also the failures before, which 5 people had with 1 model.
+    expect(groups).toEqual([
+      { subject: 'COMPLETION', count: 30 },
+      { subject: 'ATTEMPT', count: 35 },
+    ]);
   });
 });

@@ -3,14 +3,16 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
-import { onTestFinished } from 'vitest';
+import { expect, onTestFinished } from 'vitest';
+import { latencySlot } from '../../../src/gateway/ledger/histogram.ts';
 import type { AttemptOutcome, CompletionOutcome, Intent, Settlement } from '../../../src/gateway/ledger/records.ts';
 import { uuidv7 } from '../../../src/platform/ids.ts';
 import { createLog } from '../../../src/platform/log.ts';
 import { picodollars } from '../../../src/platform/money.ts';
 import { createDatabase } from '../../kit/database.ts';
 
-const PROVIDER = uuidv7();
+/** The provider of all attempts. */
+export const PROVIDER = uuidv7();
 
 /** A folder that the test's end removes. */
 export function folder(): string {
@@ -124,7 +126,7 @@ export async function ledgerDatabase(): Promise<LedgerDatabase> {
   return { connection, clusterId: configuration?.cluster_id ?? '', client, query };
 }
 
-/** The sums that roll-ups must have, from the rows, beside those that they have. Equal when every grain agrees. */
+/** The sums that roll-ups of completions must have, from the rows, beside those that they have, for each grain. */
 export async function ledgerSums({ query }: LedgerDatabase) {
   const sums = `count(*) AS requests, sum(input_tokens) AS input, sum(output_tokens) AS output, coalesce(sum(cached_tokens), 0) AS cached,
     coalesce(sum(reasoning_tokens), 0) AS reasoning, coalesce(sum(cost), 0) AS cost, sum(latency_ms) AS latency,
@@ -135,9 +137,57 @@ export async function ledgerSums({ query }: LedgerDatabase) {
     SELECT sum(requests) AS requests, sum(input_tokens) AS input, sum(output_tokens) AS output,
       sum(cached_tokens) AS cached, sum(reasoning_tokens) AS reasoning, sum(cost) AS cost, sum(latency_ms) AS latency,
       sum(unpriced) AS unpriced, sum(time_to_first_token_ms) AS first_token, sum(timed_first_tokens) AS timed
-    FROM rollups GROUP BY grain ORDER BY grain`);
-  const latencies = await query('SELECT sum(count) AS requests FROM rollup_latencies GROUP BY grain');
+    FROM rollups JOIN rollup_series series ON series.id = series_id WHERE subject = 'COMPLETION'
+    GROUP BY grain ORDER BY grain`);
+  const latencies = await query(`
+    SELECT sum(count) AS requests FROM rollup_latencies JOIN rollup_series series ON series.id = series_id
+    WHERE subject = 'COMPLETION' GROUP BY grain`);
   return { rows: rows ?? {}, rollups, latencies: latencies.map(({ requests }) => requests) };
+}
+
+const DIMENSIONS = 'subject, status, user_id, api_key_id, route_id, provider_id, provider_slug, model';
+
+/** What the drain has to fold: completions, and attempts with the owner and the time of their completion. */
+const ENTRIES = `
+  SELECT 'COMPLETION'::"RollupSubject" AS subject, status, user_id, api_key_id, route_id, provider_id, provider_slug,
+    model, started_at, input_tokens, output_tokens, cached_tokens, reasoning_tokens, cost, latency_ms,
+    time_to_first_token_ms FROM completions
+  UNION ALL
+  SELECT 'ATTEMPT', a.status, c.user_id, c.api_key_id, c.route_id, a.provider_id, a.provider_slug,
+    coalesce(a.answered_model, a.model), c.started_at, a.input_tokens, a.output_tokens, a.cached_tokens,
+    a.reasoning_tokens, a.cost, a.latency_ms, a.time_to_first_token_ms
+  FROM attempts a JOIN completions c ON c.id = a.completion_id`;
+
+/**
+ * Expects the roll-ups of both subjects to be what the rows sum up to: in every bucket of both grains, for every
+ * combination of what they are grouped by, with every latency in its slot.
+ */
+export async function expectRollups({ query }: Pick<LedgerDatabase, 'query'>): Promise<void> {
+  const expected = await query(`
+    SELECT grain::text, date_trunc(grain, started_at, 'UTC') AS bucket, ${DIMENSIONS}, count(*) AS requests,
+      coalesce(sum(input_tokens), 0) AS input, coalesce(sum(output_tokens), 0) AS output,
+      coalesce(sum(cached_tokens), 0) AS cached, coalesce(sum(reasoning_tokens), 0) AS reasoning,
+      coalesce(sum(cost), 0) AS cost, sum(latency_ms) AS latency, coalesce(sum(time_to_first_token_ms), 0) AS first_token,
+      count(*) FILTER (WHERE cost IS NULL AND (input_tokens IS NOT NULL OR output_tokens IS NOT NULL)) AS unpriced,
+      count(time_to_first_token_ms) AS timed, json_agg(latency_ms) AS latencies
+    FROM (${ENTRIES}) entries, (VALUES ('MINUTE'), ('HOUR')) AS grains (grain) GROUP BY 1, 2, ${DIMENSIONS}`);
+  const actual = await query(`
+    SELECT grain::text, bucket, ${DIMENSIONS}, sum(requests) AS requests,
+      sum(input_tokens) AS input, sum(output_tokens) AS output, sum(cached_tokens) AS cached,
+      sum(reasoning_tokens) AS reasoning, sum(cost) AS cost, sum(latency_ms) AS latency,
+      sum(time_to_first_token_ms) AS first_token, sum(unpriced) AS unpriced, sum(timed_first_tokens) AS timed,
+      (SELECT json_object_agg(slot, count) FROM (
+         SELECT slot, sum(count) AS count FROM rollup_latencies l
+         WHERE l.grain = r.grain AND l.bucket = r.bucket AND l.series_id = ANY(array_agg(r.series_id)) GROUP BY slot
+       ) slots) AS slots
+    FROM rollups r JOIN rollup_series series ON series.id = r.series_id GROUP BY r.grain, bucket, ${DIMENSIONS}`);
+  const withSlots = expected.map(({ latencies, ...sums }) => {
+    const slots: Record<number, number> = {};
+    for (const slot of (latencies as number[]).map(latencySlot)) slots[slot] = (slots[slot] ?? 0) + 1;
+    return { ...sums, slots };
+  });
+  const inOrder = (rows: object[]) => rows.map((row) => JSON.stringify(Object.entries(row).sort())).sort();
+  expect(inOrder(actual)).toEqual(inOrder(withSlots));
 }
 
 /** A way to Postgres that the test can cut. */

@@ -5,6 +5,7 @@ import { type LedgerOptions, openLedger } from '../../../src/gateway/ledger/ledg
 import { picodollars } from '../../../src/platform/money.ts';
 import {
   cuttableConnection,
+  expectRollups,
   folder,
   intent,
   type LedgerDatabase,
@@ -137,7 +138,12 @@ describe('the ledger', () => {
     expect(await database.query('SELECT cost, input_tokens FROM completions')).toEqual([
       { cost: null, input_tokens: 11 },
     ]);
-    expect(await database.query('SELECT unpriced::int FROM rollups')).toEqual([{ unpriced: 1 }, { unpriced: 1 }]);
+    const unpricedSums = 'SELECT grain, sum(unpriced)::int AS unpriced FROM rollups GROUP BY 1 ORDER BY 1';
+    // The completion and its attempt.
+    expect(await database.query(unpricedSums)).toEqual([
+      { grain: 'MINUTE', unpriced: 2 },
+      { grain: 'HOUR', unpriced: 2 },
+    ]);
   });
 
   it('refuses to drain into another database', async () => {
@@ -187,6 +193,7 @@ describe('the ledger', () => {
     const sums = await ledgerSums(database);
     expect(sums.rows).toMatchObject({ requests: `${written}`, cost: `${written}` });
     expect(sums.rollups).toEqual([sums.rows, sums.rows]);
+    await expectRollups(database);
     expect(await database.query('SELECT max(seq)::int, min(seq)::int FROM completions')).toEqual([
       { max: written, min: 1 },
     ]);
@@ -231,6 +238,7 @@ describe('the ledger', () => {
     expect(completions.some(({ status }) => status === 'INDETERMINATE')).toBe(true);
     const sums = await ledgerSums(database);
     expect(sums.rollups).toEqual([sums.rows, sums.rows]);
+    await expectRollups(database);
     const mismatched = await database.query(`
       SELECT completion.id FROM completions completion
       LEFT JOIN (SELECT completion_id, count(*) AS count, sum(cost) AS cost FROM attempts GROUP BY 1) attempts
