@@ -1,0 +1,65 @@
+import { ApolloClient, ApolloLink, gql, HttpLink, InMemoryCache } from '@apollo/client';
+import { GraphQLWsLink } from '@apollo/client/link/subscriptions';
+import { createClient } from 'graphql-ws';
+import { WebSocket } from 'ws';
+import { type StoryClient, tellStory } from './story.ts';
+
+async function connect(url: string, apiKey: string): Promise<StoryClient> {
+  const headers = { authorization: `Bearer ${apiKey}` };
+  const socket = createClient({
+    url: `${url.replace('http', 'ws')}/graphql`,
+    connectionParams: headers,
+    // What this server leaves to the caller: to subscribe again behind what was seen last.
+    retryAttempts: 0,
+    webSocketImpl: WebSocket,
+  });
+  const client = new ApolloClient({
+    cache: new InMemoryCache({ possibleTypes: await readPossibleTypes(url) }),
+    link: ApolloLink.split(
+      ({ operationType }) => operationType === 'subscription',
+      new GraphQLWsLink(socket),
+      new HttpLink({ uri: `${url}/graphql`, headers }),
+    ),
+  });
+  return {
+    async query<Data>(document: string, variables: object = {}) {
+      const { data } = await client.query({ query: gql(document), variables });
+      return data as Data;
+    },
+    async mutate<Data>(document: string, variables: object = {}) {
+      const { data } = await client.mutate({ mutation: gql(document), variables });
+      return data as Data;
+    },
+    subscribe(document, variables, { next, ended }) {
+      const subscription = client.subscribe({ query: gql(document), variables, fetchPolicy: 'no-cache' }).subscribe({
+        next: ({ data, error }) => (error ? ended(error) : next(data as never)),
+        error: ended,
+        complete: () => ended(undefined),
+      });
+      return () => subscription.unsubscribe();
+    },
+    async close() {
+      client.stop();
+      await socket.dispose();
+    },
+  };
+}
+
+/** `... on Error` reads an interface; Apollo's cache must be told which types implement it. */
+async function readPossibleTypes(url: string): Promise<Record<string, string[]>> {
+  const response = await fetch(`${url}/graphql`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ query: '{ __schema { types { name possibleTypes { name } } } }' }),
+  });
+  const { data } = (await response.json()) as {
+    data: { __schema: { types: { name: string; possibleTypes: { name: string }[] | null }[] } };
+  };
+  return Object.fromEntries(
+    data.__schema.types.flatMap(({ name, possibleTypes }) =>
+      possibleTypes ? [[name, possibleTypes.map((type) => type.name)]] : [],
+    ),
+  );
+}
+
+tellStory('Apollo Client', connect);
