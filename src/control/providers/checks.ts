@@ -1,9 +1,10 @@
 import { PROVIDER_KINDS, type ProviderKind } from '../../gateway/upstream/kinds.ts';
 import type { Provider } from '../../generated/prisma/client.ts';
 import { ConflictError, ProviderNotFoundError, ValidationError } from '../../platform/errors.ts';
+import { byIdOrSlug } from '../schema/by-id-or-slug.ts';
 import type { Transaction } from '../schema/change-configuration.ts';
 import type { Services } from '../schema/context.ts';
-import { byIdOrSlug, resolveBaseUrl } from './lookup.ts';
+import { resolveBaseUrl } from './lookup.ts';
 
 /** What the services of this room need. */
 export type ProviderServices = Pick<Services, 'prisma' | 'snapshots' | 'secretBox'>;

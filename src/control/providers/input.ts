@@ -1,8 +1,8 @@
 import { z } from 'zod';
 import { PROVIDER_KINDS, type ProviderKind } from '../../gateway/upstream/kinds.ts';
 import { isUuid } from '../../platform/ids.ts';
-
-const INT_MAX = 2_147_483_647;
+import { modelsInput } from '../catalog/input.ts';
+import { text, whole } from '../schema/input-rules.ts';
 
 const name = text(100, 'a name of 1 to 100 characters');
 const slug = z
@@ -15,47 +15,6 @@ export const providerKey = z
   .regex(/^[\x21-\x7e]{1,4096}$/, 'must be 1 to 4,096 printable ASCII characters without white space');
 const priority = whole(0, 1_000_000);
 const timeoutMs = whole(1_000, 3_600_000);
-const tokens = whole(1, INT_MAX);
-/** Picodollars per 1M tokens → integer picodollars per token. */
-const price = z.bigint().transform((perMillion, context) => {
-  if (perMillion >= 0n && perMillion % 1_000_000n === 0n && perMillion / 1_000_000n <= Number.MAX_SAFE_INTEGER)
-    return Number(perMillion / 1_000_000n);
-  context.addIssue('must be 0 or more dollars per 1M tokens, with at most 6 decimals');
-  return z.NEVER;
-});
-
-const model = z
-  .object({
-    name: z.string().regex(/^[\x21-\x7e]{1,200}$/, 'must be 1 to 200 printable ASCII characters without white space'),
-    displayName: text(200, 'a name of 1 to 200 characters').nullish(),
-    inputPrice: price.nullish(),
-    outputPrice: price.nullish(),
-    cacheReadPrice: price.nullish(),
-    cacheWritePrice: price.nullish(),
-    contextTokens: tokens.nullish(),
-    maxOutputTokens: tokens.nullish(),
-    isEnabled: z.boolean().nullish(),
-  })
-  .superRefine((value, context) => {
-    const { inputPrice, outputPrice, cacheReadPrice, cacheWritePrice } = value;
-    if ((inputPrice ?? null) === null && (outputPrice ?? null) !== null)
-      context.addIssue({ code: 'custom', path: ['inputPrice'], message: 'must be given with outputPrice' });
-    if ((outputPrice ?? null) === null && (inputPrice ?? null) !== null)
-      context.addIssue({ code: 'custom', path: ['outputPrice'], message: 'must be given with inputPrice' });
-    if ((inputPrice ?? null) === null && ((cacheReadPrice ?? null) !== null || (cacheWritePrice ?? null) !== null))
-      context.addIssue({ code: 'custom', path: ['inputPrice'], message: 'must be given with a cache price' });
-  });
-
-const models = z
-  .array(model)
-  .max(500, 'must be at most 500 models in one call')
-  .superRefine((list, context) => {
-    const seen = new Set<string>();
-    for (const [index, { name }] of list.entries()) {
-      if (seen.has(name)) context.addIssue({ code: 'custom', path: [index, 'name'], message: 'is there twice' });
-      seen.add(name);
-    }
-  });
 
 const kind = z.enum(Object.keys(PROVIDER_KINDS) as [ProviderKind, ...ProviderKind[]]);
 
@@ -68,7 +27,7 @@ export const createProviderInput = z.object({
   priority: priority.nullish(),
   timeoutMs: timeoutMs.nullish(),
   apiKey: providerKey.nullish(),
-  models: models.nullish(),
+  models: modelsInput.nullish(),
 });
 
 /** A field that is absent or null stays as it is, except `baseUrl: null`: the kind's default. */
@@ -82,7 +41,7 @@ export const updateProviderInput = z.object({
   isEnabled: z.boolean().nullish(),
   priority: priority.nullish(),
   timeoutMs: timeoutMs.nullish(),
-  models: models.nullish(),
+  models: modelsInput.nullish(),
 });
 
 export const setProviderKeyInput = z.object({ provider: z.string(), key: providerKey });
@@ -90,8 +49,6 @@ export const setProviderKeyInput = z.object({ provider: z.string(), key: provide
 export type CreateProviderInput = z.input<typeof createProviderInput>;
 export type UpdateProviderInput = z.input<typeof updateProviderInput>;
 export type SetProviderKeyInput = z.input<typeof setProviderKeyInput>;
-/** A model of an input after parsing: prices are integer picodollars per token. */
-export type ModelInput = z.output<typeof model>;
 
 /** `"My Provider 2"` → `"my-provider-2"`. */
 export function slugOf(name: string): string {
@@ -121,15 +78,4 @@ function problemOf(url: URL | null): string | null {
   if (url.username || url.password) return 'must not contain credentials; give the key as the key';
   if (/[?#]/.test(url.href)) return 'must not contain a query or a fragment';
   return null;
-}
-
-function text(limit: number, what: string) {
-  return z
-    .string()
-    .trim()
-    .refine((value) => value.length >= 1 && value.length <= limit && !/[\p{Cc}\p{Cs}]/u.test(value), `must be ${what}`);
-}
-
-function whole(min: number, max: number) {
-  return z.int(`must be a whole number from ${min} to ${max}`).min(min).max(max);
 }

@@ -1,23 +1,8 @@
-import { PROVIDER_KINDS, type ProviderKind } from '../../gateway/upstream/kinds.ts';
+import '../catalog/model-type.ts';
 import { builder } from '../schema/builder.ts';
-import { byIdOrSlug, resolveBaseUrl } from './lookup.ts';
-import './model-type.ts';
-
-const MEANINGS = Object.fromEntries(
-  Object.entries(PROVIDER_KINDS).map(([kind, { name, defaultBaseUrl }]) => [
-    kind,
-    `${name}, at ${defaultBaseUrl} unless it has its own address.`,
-  ]),
-) as Record<ProviderKind, string>;
-MEANINGS.CUSTOM = 'Any other server that speaks the OpenAI dialect, at its own address.';
-MEANINGS.SANDBOX = 'The sandbox inside Signalbox: deterministic answers, and faults on request. No real model.';
-
-export const ProviderKindEnum = builder.enumType('ProviderKind', {
-  description: 'What a provider is, and so where it is by default and how it is spoken to.',
-  values: Object.fromEntries(
-    Object.entries(MEANINGS).map(([kind, description]) => [kind, { value: kind, description }]),
-  ) as Record<ProviderKind, { value: ProviderKind; description: string }>,
-});
+import { byIdOrSlug } from '../schema/by-id-or-slug.ts';
+import { ProviderKindEnum } from '../schema/provider-kind.ts';
+import { resolveBaseUrl } from './lookup.ts';
 
 export const Provider = builder.prismaObject('Provider', {
   description: 'An upstream account: where it is, what it may be used for, and its key. Admins only.',

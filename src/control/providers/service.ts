@@ -2,6 +2,7 @@ import type { Caller } from '../../gateway/admission/caller.ts';
 import { inferKind } from '../../gateway/upstream/kinds.ts';
 import { ConflictError } from '../../platform/errors.ts';
 import { uuidv7 } from '../../platform/ids.ts';
+import { writeModels } from '../catalog/write-models.ts';
 import { changeConfiguration } from '../schema/change-configuration.ts';
 import { parseInput } from '../schema/parse-input.ts';
 import {
@@ -23,7 +24,6 @@ import {
   updateProviderInput,
 } from './input.ts';
 import { replaceKey } from './keys.ts';
-import { writeModels } from './models.ts';
 
 /**
  * @returns the new provider's id. It is enabled, unless its kind needs a key and none was given, or the input says so.

@@ -3,9 +3,9 @@ import { z } from 'zod';
 import { PROVIDER_KINDS, type ProviderKind } from '../../gateway/upstream/kinds.ts';
 import { uuidv7 } from '../../platform/ids.ts';
 import { usdPerMillionToPicoPerToken } from '../../platform/money.ts';
+import { writeModels } from '../catalog/write-models.ts';
 import { providerKey } from '../providers/input.ts';
 import { replaceKey } from '../providers/keys.ts';
-import { writeModels } from '../providers/models.ts';
 import type { Transaction } from '../schema/change-configuration.ts';
 import type { SeedParts } from './parts.ts';
 
