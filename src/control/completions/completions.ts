@@ -21,6 +21,7 @@ import './request-log.ts';
 import { complete, streamCompletion } from './run.ts';
 import { CompletionType } from './types.ts';
 
+export { type CompletionFilter, completionFilterFields, visibleFilter } from './filter.ts';
 export { RequestStatusEnum } from './types.ts';
 
 builder.mutationField('complete', (t) =>

@@ -1,21 +1,13 @@
 import type { Caller } from '../../gateway/admission/caller.ts';
-import type { RequestStatus } from '../../gateway/ledger/records.ts';
-import { ValidationError, type ValidationIssue } from '../../platform/errors.ts';
-import { isUuid } from '../../platform/ids.ts';
-import { visibleOwner } from '../schema/visible-owner.ts';
+import type { ValidationIssue } from '../../platform/errors.ts';
+import { type CompletionFilter, visibleFilter } from './filter.ts';
 
 /** Ids carry the time at which they were made; a row's own time is at most this far from it. */
 const CLOCK_MARGIN_MS = 60_000;
 /** The last time a UUIDv7 can carry. */
 const LAST_MS = 2 ** 48 - 1;
 
-export interface RequestFilter {
-  status?: RequestStatus | null | undefined;
-  provider?: string | null | undefined;
-  model?: string | null | undefined;
-  route?: string | null | undefined;
-  userId?: string | null | undefined;
-  apiKeyId?: string | null | undefined;
+export interface RequestFilter extends CompletionFilter {
   search?: string | null | undefined;
   from?: Date | null | undefined;
   to?: Date | null | undefined;
@@ -32,14 +24,13 @@ export interface Condition {
  * @throws ValidationError for malformed ids and times, ForbiddenError when a user asks for another's requests.
  */
 export function requestCondition(caller: Caller, filter: RequestFilter, after: string | null): Condition {
-  refuseMalformed(filter);
+  const { userId: owner } = visibleFilter(caller, filter, issuesOf(filter));
   const parts: string[] = [];
   const values: unknown[] = [];
   const require = (sql: string, value: unknown) => {
     values.push(value);
     parts.push(sql.replaceAll('?', `$${values.length}`));
   };
-  const owner = visibleOwner(caller, filter.userId ?? null);
   if (owner) require('user_id = ?', owner);
   if (filter.status) require('status = ?::"RequestStatus"', filter.status);
   if (filter.provider) require('provider_slug = ?', storable(filter.provider));
@@ -66,16 +57,13 @@ function addSearch(search: string, require: (sql: string, value: unknown) => voi
       OR EXISTS (SELECT 1 FROM jsonb_each_text(tags) AS tag WHERE tag.key ILIKE ? OR tag.value ILIKE ?))`, pattern);
 }
 
-function refuseMalformed(filter: RequestFilter): void {
+function issuesOf(filter: RequestFilter): ValidationIssue[] {
   const issues: ValidationIssue[] = [];
-  for (const name of ['userId', 'apiKeyId'] as const) {
-    if (filter[name] && !isUuid(filter[name])) issues.push({ path: `filter.${name}`, message: 'is not an id' });
-  }
   if (filter.search && filter.search.length > 200)
     issues.push({ path: 'filter.search', message: 'must be at most 200 characters' });
   if (filter.from && filter.to && filter.from >= filter.to)
     issues.push({ path: 'filter.to', message: 'must be after from' });
-  if (issues.length > 0) throw new ValidationError(issues);
+  return issues;
 }
 
 /** The smallest UUID of those that carry this time, in ms since 1970. */

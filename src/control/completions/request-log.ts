@@ -5,6 +5,7 @@ import { connectionOf, pageArgs, pageComplexity, readPage } from '../schema/conn
 import { ErrorCodeEnum } from '../schema/errors.ts';
 import { visibleOwner } from '../schema/visible-owner.ts';
 import { loadAttempts } from './attempt-loader.ts';
+import { completionFilterFields } from './filter.ts';
 import { requestCondition } from './request-filter.ts';
 import { countRequests, type LoggedRequest, readRequests } from './request-rows.ts';
 import { AttemptType, RequestStatusEnum, UsageType } from './types.ts';
@@ -88,12 +89,7 @@ const Request = builder.objectRef<LoggedRequest>('Request').implement({
 const RequestFilter = builder.inputType('RequestFilter', {
   description: 'Which requests to list; all that is given must fit.',
   fields: (t) => ({
-    status: t.field({ type: RequestStatusEnum, description: 'How they ended.' }),
-    provider: t.string({ description: 'Slug of the provider.' }),
-    model: t.string({ description: 'The model that answered.' }),
-    route: t.string({ description: 'Slug of the route.' }),
-    userId: t.id({ description: 'Whose they are. Others than one’s own: admins only.' }),
-    apiKeyId: t.id({ description: 'The API key they came with.' }),
+    ...completionFilterFields(t),
     search: t.string({
       description: 'Part of an id, of an error’s code or message, or of a tag’s name or value. Up to 200 characters.',
     }),
