@@ -15,6 +15,9 @@ export const ADMIN = { email: 'admin@signalbox.local', password: 'correct horse 
 /** Signs the tokens of test servers. */
 export const JWT_SECRET = 'a secret of the tests, which is long enough';
 
+/** An admin API key of the admin. */
+const API_KEY = `sbx_${'a'.repeat(40)}`;
+
 /** What a request is signed in with; nothing: anonymous. */
 export interface Credential {
   token?: string;
@@ -51,7 +54,7 @@ export interface TestServer {
   ): Promise<Answer<Data>>;
   /** A graphql-ws client; without a credential the admin's. Ended with the server at the latest. */
   ws(credential?: Credential): Client;
-  /** Stops the server and drops its database. */
+  /** Stops the server, and drops its database unless it is another's. */
   close(): Promise<void>;
 }
 
@@ -59,7 +62,6 @@ export interface TestServer {
 export async function startServer(overrides: Partial<Settings> = {}, log?: Log): Promise<TestServer> {
   const database = await createDatabase();
   const dataDir = await mkdtemp(join(tmpdir(), 'signalbox-test-'));
-  const apiKey = `sbx_${'a'.repeat(40)}`;
   const settings = readSettings({
     PORT: '0',
     DATA_DIR: dataDir,
@@ -68,11 +70,27 @@ export async function startServer(overrides: Partial<Settings> = {}, log?: Log):
     ENCRYPTION_KEY: Buffer.alloc(32, 7).toString('base64'),
     ADMIN_EMAIL: ADMIN.email,
     ADMIN_PASSWORD: ADMIN.password,
-    BOOTSTRAP_API_KEY: apiKey,
+    BOOTSTRAP_API_KEY: API_KEY,
     LOG_LEVEL: 'silent',
     DATABASE_POOL_MAX: '8',
   });
-  const running = await start({ ...settings, ...overrides }, log);
+  return serve({ ...settings, ...overrides }, log, database.connection, () => database.drop());
+}
+
+/** Starts one more server on the database of `server`; close it first. */
+export async function startPeer(server: TestServer, overrides: Partial<Settings> = {}, log?: Log): Promise<TestServer> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'signalbox-test-'));
+  const settings = { ...server.services.settings, dataDir, port: 0, sandboxPort: 0, ...overrides };
+  return serve(settings, log, server.connection, async () => undefined);
+}
+
+async function serve(
+  settings: Settings,
+  log: Log | undefined,
+  connection: DatabaseConnection,
+  dropDatabase: () => Promise<void>,
+): Promise<TestServer> {
+  const running = await start(settings, log);
   const clients = new Set<Client>();
   const endpoint = `${running.url}/graphql`;
   const account = await running.services.prisma.user.findUniqueOrThrow({ where: { email: ADMIN.email } });
@@ -81,9 +99,9 @@ export async function startServer(overrides: Partial<Settings> = {}, log?: Log):
   return {
     url: running.url,
     services: running.services,
-    connection: database.connection,
+    connection,
     admin,
-    apiKey,
+    apiKey: API_KEY,
     async query<Data, Variables>(
       operation: Operation<Data, Variables> | string,
       variables?: Variables,
@@ -110,8 +128,8 @@ export async function startServer(overrides: Partial<Settings> = {}, log?: Log):
     async close() {
       for (const client of clients) await client.dispose();
       await running.close();
-      await database.drop();
-      await rm(dataDir, { recursive: true, force: true });
+      await dropDatabase();
+      await rm(settings.dataDir, { recursive: true, force: true });
     },
   };
 }
