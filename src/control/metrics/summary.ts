@@ -1,18 +1,7 @@
-import type { Pool } from 'pg';
-import { percentile } from '../../gateway/ledger/histogram.ts';
-import type { RequestStatus } from '../../gateway/ledger/records.ts';
 import { type Picodollars, picodollars } from '../../platform/money.ts';
+import type { CompletionFilter } from '../completions/completions.ts';
+import { type Percentiles, percentilesOf, type Query, rollupCondition } from './rollup-query.ts';
 import type { Span } from './span.ts';
-
-/** Whose and which completions count; null or absent: all. */
-export interface MetricsFilter {
-  status?: RequestStatus | null | undefined;
-  provider?: string | null | undefined;
-  model?: string | null | undefined;
-  route?: string | null | undefined;
-  userId?: string | null | undefined;
-  apiKeyId?: string | null | undefined;
-}
 
 /** Sums over the completions of a span. */
 export interface Summary {
@@ -21,6 +10,8 @@ export interface Summary {
   failed: bigint;
   cancelled: bigint;
   indeterminate: bigint;
+  /** Upstream calls; of these the filter's status, provider and model are meant. */
+  attempts: bigint;
   inputTokens: bigint;
   outputTokens: bigint;
   cachedTokens: bigint;
@@ -35,32 +26,39 @@ export interface Summary {
   uniqueUsers: number;
 }
 
+const COMPLETION = "s.subject = 'COMPLETION'";
+
 const SUMS = {
-  requests: 'sum(r.requests)',
-  succeeded: "sum(r.requests) FILTER (WHERE s.status = 'SUCCEEDED')",
-  failed: "sum(r.requests) FILTER (WHERE s.status = 'FAILED')",
-  cancelled: "sum(r.requests) FILTER (WHERE s.status = 'CANCELLED')",
-  indeterminate: "sum(r.requests) FILTER (WHERE s.status = 'INDETERMINATE')",
-  inputTokens: 'sum(r.input_tokens)',
-  outputTokens: 'sum(r.output_tokens)',
-  cachedTokens: 'sum(r.cached_tokens)',
-  reasoningTokens: 'sum(r.reasoning_tokens)',
-  cost: 'sum(r.cost)',
-  unpricedRequests: 'sum(r.unpriced)',
-  latencyMs: 'sum(r.latency_ms)',
-  timeToFirstTokenMs: 'sum(r.time_to_first_token_ms)',
-  timedFirstTokens: 'sum(r.timed_first_tokens)',
-  uniqueUsers: 'count(DISTINCT s.user_id)',
+  requests: sumOf('requests'),
+  succeeded: sumOf('requests', `${COMPLETION} AND s.status = 'SUCCEEDED'`),
+  failed: sumOf('requests', `${COMPLETION} AND s.status = 'FAILED'`),
+  cancelled: sumOf('requests', `${COMPLETION} AND s.status = 'CANCELLED'`),
+  indeterminate: sumOf('requests', `${COMPLETION} AND s.status = 'INDETERMINATE'`),
+  attempts: sumOf('requests', "s.subject = 'ATTEMPT'"),
+  inputTokens: sumOf('input_tokens'),
+  outputTokens: sumOf('output_tokens'),
+  cachedTokens: sumOf('cached_tokens'),
+  reasoningTokens: sumOf('reasoning_tokens'),
+  cost: sumOf('cost'),
+  unpricedRequests: sumOf('unpriced'),
+  latencyMs: sumOf('latency_ms'),
+  timeToFirstTokenMs: sumOf('time_to_first_token_ms'),
+  timedFirstTokens: sumOf('timed_first_tokens'),
+  uniqueUsers: `count(DISTINCT s.user_id) FILTER (WHERE ${COMPLETION})`,
 } as const satisfies Record<keyof Summary, string>;
 
+function sumOf(column: string, condition = COMPLETION): string {
+  return `coalesce(sum(r.${column}) FILTER (WHERE ${condition}), 0)`;
+}
+
 const SELECT = Object.entries(SUMS)
-  .map(([name, sum]) => `coalesce(${sum}, 0)::text AS "${name}"`)
+  .map(([name, sum]) => `(${sum})::text AS "${name}"`)
   .join(', ');
 
 /** One statement on the roll-ups, whose price does not grow with the number of requests. */
-export async function readSummary(pool: Pool, span: Span, filter: MetricsFilter): Promise<Summary> {
-  const { where, values } = condition(span, filter);
-  const { rows } = await pool.query<Record<keyof Summary, string>>(
+export async function readSummary(query: Query, span: Span, filter: CompletionFilter): Promise<Summary> {
+  const { where, values } = rollupCondition(span, filter);
+  const { rows } = await query<Record<keyof Summary, string>>(
     `SELECT ${SELECT} FROM rollups r JOIN rollup_series s ON s.id = r.series_id WHERE ${where}`,
     values,
   );
@@ -69,33 +67,13 @@ export async function readSummary(pool: Pool, span: Span, filter: MetricsFilter)
   return { ...sums, cost: picodollars(sums.cost), uniqueUsers: Number(sums.uniqueUsers) };
 }
 
-export type Percentiles = Readonly<Record<'p50' | 'p75' | 'p95' | 'p99', number | null>>;
-
-/** Latencies in milliseconds that a share of all completions stay under, within 5%; one statement. */
-export async function readPercentiles(pool: Pool, span: Span, filter: MetricsFilter): Promise<Percentiles> {
-  const { where, values } = condition(span, filter);
-  const { rows } = await pool.query<{ slot: number; count: string }>(
-    `SELECT r.slot, sum(r.count)::text AS count
-       FROM rollup_latencies r JOIN rollup_series s ON s.id = r.series_id WHERE ${where} GROUP BY r.slot`,
+/** The latencies of completions; one statement. */
+export async function readPercentiles(query: Query, span: Span, filter: CompletionFilter): Promise<Percentiles> {
+  const { where, values } = rollupCondition(span, filter);
+  const { rows } = await query<{ slot: number; count: string }>(
+    `SELECT r.slot, sum(r.count)::text AS count FROM rollup_latencies r JOIN rollup_series s ON s.id = r.series_id
+     WHERE ${where} AND ${COMPLETION} GROUP BY r.slot`,
     values,
   );
-  const slots = rows.map(({ slot, count }) => ({ slot, count: Number(count) }));
-  const at = (share: number) => percentile(slots, share);
-  return { p50: at(0.5), p75: at(0.75), p95: at(0.95), p99: at(0.99) };
-}
-
-function condition({ grain, from, to }: Span, filter: MetricsFilter): { where: string; values: unknown[] } {
-  const parts = ["s.subject = 'COMPLETION'", 'r.grain = $1::"RollupGrain"', 'r.bucket >= $2', 'r.bucket < $3'];
-  const values: unknown[] = [grain, from, to];
-  const require = (sql: string, value: string | null | undefined) => {
-    // Postgres refuses texts with NUL, and no row has one.
-    if (value) parts.push(sql.replace('?', `$${values.push(value.replaceAll('\0', '\ufffd'))}`));
-  };
-  require('s.status = ?::"RequestStatus"', filter.status);
-  require('s.provider_slug = ?', filter.provider);
-  require('s.model = ?', filter.model);
-  require('s.route_id = (SELECT id FROM routes WHERE slug = ?)', filter.route);
-  require('s.user_id = ?', filter.userId);
-  require('s.api_key_id = ?', filter.apiKeyId);
-  return { where: parts.join(' AND '), values };
+  return percentilesOf(rows);
 }

@@ -1,10 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { updateProvider } from '../../../src/control/providers/service.ts';
 import { hashApiKey } from '../../../src/platform/crypto.ts';
 import { type Credential, startServer, type TestServer } from '../../kit/server.ts';
 import { countingPool, executeWith } from '../execute.ts';
 
-const SUMMARY = `requests succeeded failed cancelled indeterminate inputTokens outputTokens totalTokens cachedTokens
+const SUMMARY = `requests succeeded failed cancelled indeterminate attempts inputTokens outputTokens totalTokens cachedTokens
   reasoningTokens cost averageCost unpricedRequests averageLatencyMs latencyP50Ms latencyP75Ms latencyP95Ms latencyP99Ms
   averageTimeToFirstTokenMs errorRate uniqueUsers`;
 const METRICS = `query($range: MetricsRange, $from: DateTime, $to: DateTime, $filter: MetricsFilter) {
@@ -48,9 +47,12 @@ async function complete(model: string, credential?: Credential): Promise<void> {
 }
 
 async function forgetPrice(model: string): Promise<void> {
-  const { version } = await server.services.prisma.provider.findUniqueOrThrow({ where: { slug: 'sandbox' } });
   const models = [{ name: model, inputPrice: null, outputPrice: null }];
-  await updateProvider(server.services, { id: 'sandbox', version, models });
+  const { data } = await server.query<{ updateProvider: { __typename: string } }, object>(
+    'mutation($input: UpdateProviderInput!) { updateProvider(input: $input) { __typename } }',
+    { input: { id: 'sandbox', models } },
+  );
+  expect(data.updateProvider.__typename).toBe('UpdateProviderSuccess');
 }
 
 async function metrics(variables: object = {}, credential?: Credential): Promise<Metrics> {
@@ -65,7 +67,8 @@ describe('the summary', () => {
       `SELECT count(*)::text AS requests, count(*) FILTER (WHERE status = 'SUCCEEDED')::text AS succeeded,
               count(*) FILTER (WHERE status = 'FAILED')::text AS failed, sum(input_tokens)::text AS "inputTokens",
               sum(output_tokens)::text AS "outputTokens", sum(cost)::text AS cost,
-              avg(latency_ms)::float AS "averageLatencyMs" FROM completions`,
+              avg(latency_ms)::float AS "averageLatencyMs",
+              (SELECT count(*)::text FROM attempts) AS attempts FROM completions`,
     );
     const [ledger] = rows;
     const { summary } = await metrics();
@@ -74,6 +77,7 @@ describe('the summary', () => {
       succeeded: '4',
       failed: '1',
       cancelled: '0',
+      attempts: ledger?.attempts,
       inputTokens: ledger?.inputTokens,
       outputTokens: ledger?.outputTokens,
       averageLatencyMs: ledger?.averageLatencyMs,
