@@ -3,6 +3,7 @@ import type { Picodollars } from '../platform/money.ts';
 import type { Caller } from './admission/caller.ts';
 import type { Usage } from './ledger/prices.ts';
 import type { AttemptOutcome, CompletionOutcome, Door } from './ledger/records.ts';
+import type { ExactTarget } from './routing/exact-target.ts';
 
 /** A client's request as the doors hand it to the gateway. */
 export interface CompletionRequest {
@@ -18,6 +19,8 @@ export interface CompletionRequest {
   tags: Readonly<Record<string, string>>;
   /** Headers for the sandbox provider alone (`x-sandbox`). */
   sandbox: string | null;
+  /** Sends to this provider alone, enabled or not, whatever the body's `model` says. */
+  target?: ExactTarget;
 }
 
 /** What is known when the first meaningful event arrives. */

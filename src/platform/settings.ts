@@ -135,6 +135,18 @@ export const SETTINGS = {
     'How long a stream may pause between two events.',
     '60000',
   ),
+  PROVIDER_TESTS: entry(
+    z.enum(['on', 'off']),
+    'on or off',
+    'Test a provider by a short completion when it is created or gets a key.',
+    'on',
+  ),
+  PROVIDER_TEST_TIMEOUT_MS: entry(
+    whole(100, 600_000),
+    'milliseconds from 100 to 600000',
+    'How long the test of a provider may take.',
+    '10000',
+  ),
   MAX_RUNNING_COMPLETIONS: entry(
     whole(1, 1_000_000),
     'a number from 1 to 1000000',
@@ -181,6 +193,9 @@ export interface Settings {
   headerHoldMs: number;
   firstTokenTimeoutMs: number;
   stallTimeoutMs: number;
+  /** Whether providers are tested when they are created or get a key. */
+  providerTests: boolean;
+  providerTestTimeoutMs: number;
   maxRunningCompletions: number;
   journalFsync: boolean;
   sandboxPort: number;
@@ -235,6 +250,8 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
     headerHoldMs: values.HEADER_HOLD_MS as number,
     firstTokenTimeoutMs: values.FIRST_TOKEN_TIMEOUT_MS as number,
     stallTimeoutMs: values.STALL_TIMEOUT_MS as number,
+    providerTests: values.PROVIDER_TESTS === 'on',
+    providerTestTimeoutMs: values.PROVIDER_TEST_TIMEOUT_MS as number,
     maxRunningCompletions: values.MAX_RUNNING_COMPLETIONS as number,
     journalFsync: values.JOURNAL_FSYNC === 'on',
     sandboxPort: values.SANDBOX_PORT as number,

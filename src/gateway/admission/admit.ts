@@ -1,5 +1,6 @@
 import { AuthenticationError, OverloadedError, ValidationError } from '../../platform/errors.ts';
 import type { CompletionRequest } from '../completion.ts';
+import { resolveExactly } from '../routing/exact-target.ts';
 import { type Resolution, resolve } from '../routing/resolve.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
 import { type ParsedBody, parseBody } from '../upstream/body.ts';
@@ -45,7 +46,9 @@ export function admit(
   return {
     body,
     snapshot,
-    resolution: resolve(body.chat.model ?? null, snapshot, request.caller),
+    resolution: request.target
+      ? resolveExactly(request.target, snapshot)
+      : resolve(body.chat.model ?? null, snapshot, request.caller),
     isStreamed,
     wantsUsage: isStreamed && body.chat.stream_options?.include_usage === true,
   };

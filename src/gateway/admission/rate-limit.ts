@@ -6,6 +6,8 @@ const WINDOW_MS = 60_000;
 const LIMIT = 200_000;
 /** Wrong passwords and unknown keys a minute for one address. */
 const FAILED_SIGN_INS_PER_MINUTE = 20;
+/** Tests of providers a minute for one admin: enough to find a mistake, too few to try keys out. */
+const PROVIDER_TESTS_PER_MINUTE = 10;
 
 /** Requests a minute for signed-in users and for keys without a limit of their own. */
 const TIER_LIMITS: Record<Tier, number> = { FREE: 1_000, STARTER: 5_000, PROFESSIONAL: 20_000, ENTERPRISE: 100_000 };
@@ -56,6 +58,11 @@ export class RateLimiter {
   /** Whether an address has failed too often to be heard now; counts nothing. */
   failures(address: string, now = Date.now()): RateLimitState {
     return this.#take(`failures ${address}`, FAILED_SIGN_INS_PER_MINUTE, 0, 'failed sign-ins from this address', now);
+  }
+
+  /** Counts a test of a provider by an admin. */
+  takeProviderTest(adminId: string, now = Date.now()): RateLimitState {
+    return this.#take(`provider tests ${adminId}`, PROVIDER_TESTS_PER_MINUTE, 1, 'tests of providers', now);
   }
 
   #take(name: string, limit: number, cost: number, whose: string, now: number): RateLimitState {

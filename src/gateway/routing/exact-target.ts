@@ -1,0 +1,38 @@
+import { ModelNotFoundError, ProviderNotFoundError } from '../../platform/errors.ts';
+import type { Snapshot } from '../snapshot/snapshot.ts';
+import { isUsable, type Resolution } from './resolve.ts';
+
+/** One model of one provider, past all routing. */
+export interface ExactTarget {
+  providerId: string;
+  /** The name that the provider knows it by; it need not be in the catalog. */
+  model: string;
+  /** Longest time of the call in milliseconds, where the provider's own limit is not shorter. */
+  timeoutMs: number;
+}
+
+/**
+ * The target that was named, also when its provider or model is switched off: that is how one tries them first.
+ * @throws ProviderNotFoundError, ModelNotFoundError when the provider lacks the key or the address it needs.
+ */
+export function resolveExactly(exact: ExactTarget, snapshot: Snapshot): Resolution {
+  const provider = snapshot.providersById.get(exact.providerId);
+  if (!provider) {
+    throw new ProviderNotFoundError(
+      exact.providerId,
+      snapshot.providers.map(({ slug }) => slug),
+    );
+  }
+  if (!isUsable({ ...provider, isEnabled: true }))
+    throw new ModelNotFoundError(`The provider "${provider.slug}" cannot be called: it has no key or no address yet.`);
+  const model = provider.models.find(({ name }) => name === exact.model);
+  return {
+    route: null,
+    targets: [
+      {
+        provider: { ...provider, timeoutMs: Math.min(provider.timeoutMs, exact.timeoutMs) },
+        model: model ?? { name: exact.model, price: null, contextTokens: null, maxOutputTokens: null },
+      },
+    ],
+  };
+}
