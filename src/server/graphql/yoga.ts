@@ -2,8 +2,9 @@ import type { ExecutionArgs, ExecutionResult, GraphQLSchema } from 'graphql';
 import { createYoga, isAsyncIterable, type Plugin } from 'graphql-yoga';
 import type { Context, Services } from '../../control/schema/context.ts';
 import { checkLimits, parseWithinLimits } from '../../control/schema/limits.ts';
+import { UnconditionalSubscriptionRule } from '../../control/schema/unconditional-subscription.ts';
 import { formatError } from './format-error.ts';
-import { graphiqlOptions, renderPage } from './graphiql.ts';
+import { useGraphiQL } from './graphiql/graphiql.ts';
 import type { Session } from './session.ts';
 
 /** What the doors, HTTP and WebSocket, hand to the pipeline with each operation. */
@@ -31,7 +32,7 @@ export function createPipeline(schema: GraphQLSchema, services: Services, subscr
       requestId,
       signal: controller.signal,
     }),
-    plugins: [useLimits(), useSubscriptionRegister(subscriptions), useCodedErrors(services)],
+    plugins: [useGraphiQL(), useLimits(), useSubscriptionRegister(subscriptions), useCodedErrors(services)],
     // Origins are the HTTP host's business. Bodies arrive read and parsed; see read-body.ts.
     cors: false,
     multipart: false,
@@ -41,8 +42,7 @@ export function createPipeline(schema: GraphQLSchema, services: Services, subscr
     maskedErrors: false,
     logging: false,
     landingPage: false,
-    graphiql: graphiqlOptions,
-    renderGraphiQL: renderPage,
+    graphiql: false,
   });
 }
 
@@ -54,6 +54,7 @@ function useLimits(): Plugin<Context> {
     checkLimits(args.schema, args.document, args.operationName, args.variableValues, args.contextValue as object);
   return {
     onParse: ({ setParseFn }) => setParseFn(parseWithinLimits),
+    onValidate: ({ addValidationRule }) => addValidationRule(UnconditionalSubscriptionRule),
     onExecute: ({ args }) => check(args),
     onSubscribe: ({ args }) => check(args),
   };

@@ -1,0 +1,190 @@
+import dns from 'node:dns';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { WebSocket } from 'ws';
+import { changeAccounts } from '../../src/control/accounts/change-accounts.ts';
+import { hashPassword } from '../../src/control/accounts/passwords.ts';
+import { startServer, type TestServer } from '../kit/server.ts';
+import { Dice, type GeneratedOperation, OperationGenerator } from './generate.ts';
+import { schema } from './graphql-fields.ts';
+import { codesIn, expectCivil, expectClean, expectUnharmed, watchFaults } from './kit.ts';
+
+/** A third of them go over WebSocket. */
+const OPERATIONS = Number(process.env.FUZZ_OPERATIONS ?? 20_000);
+const LANES = 12;
+/** How long a subscription is listened to. */
+const LISTEN_MS = 15;
+/** Of a run that failed, to have it again. */
+const SEED = Number(process.env.FUZZ_SEED ?? Date.now() % 1_000_000);
+
+let server: TestServer;
+let credentials: (string | null)[];
+const watch = watchFaults();
+const lookUp = dns.lookup;
+
+beforeAll(async () => {
+  // Whatever address a generated provider gets, nobody outside this machine is called.
+  dns.lookup = ((host: string, ...rest: unknown[]) => {
+    if (host === 'localhost' || host === '127.0.0.1') return (lookUp as (...all: unknown[]) => void)(host, ...rest);
+    (rest.at(-1) as (error: Error) => void)(Object.assign(new Error('not found'), { code: 'ENOTFOUND' }));
+  }) as typeof dns.lookup;
+  server = await startServer({ rateLimitPerMinute: 0, firstTokenTimeoutMs: 1_000, stallTimeoutMs: 1_000 });
+  const { services } = server;
+  const passwordHash = await hashPassword('correct horse battery');
+  const user = await changeAccounts(services, (tx, revision) =>
+    tx.user.create({ data: { email: 'user@example.com', passwordHash, tier: 'ENTERPRISE', revision } }),
+  );
+  const admin = await changeAccounts(services, (tx, revision) =>
+    tx.user.create({
+      data: { email: 'second@example.com', passwordHash, role: 'ADMIN', tier: 'ENTERPRISE', revision },
+    }),
+  );
+  const sign = (id: string) => services.tokens.sign(id);
+  credentials = [null, server.apiKey, await sign(user.id), await sign(admin.id), await sign(admin.id)];
+});
+afterAll(async () => {
+  dns.lookup = lookUp;
+  await server.close();
+  watch.stop();
+});
+
+it(`${OPERATIONS} generated operations bring about no fault (FUZZ_SEED=${SEED})`, async () => {
+  const dice = new Dice(SEED);
+  const operations = new OperationGenerator(schema, dice);
+  const counts = new Map<string, number>();
+  const count = (what: string) => counts.set(what, (counts.get(what) ?? 0) + 1);
+  let left = OPERATIONS;
+  await Promise.all(
+    Array.from({ length: LANES }, async (_, lane) => {
+      for (; left > 0; left--) {
+        const operation = operations.next();
+        const credential = dice.pick(credentials);
+        // Small uneven shares, so that the lanes do not all do the same.
+        if (lane % 3 === 0) await overWebSocket(operation, credential, dice, operations, count);
+        else await overHttp(operation, credential, dice, operations, count);
+      }
+    }),
+  );
+  console.log(
+    `fuzz: seed ${SEED}, ${[...counts]
+      .sort()
+      .map(([what, times]) => `${what} ${times}`)
+      .join(', ')}`,
+  );
+  expect(counts.get('data') ?? 0).toBeGreaterThan(OPERATIONS / 20);
+  expect(counts.get('VALIDATION') ?? 0).toBeGreaterThan(OPERATIONS / 20);
+}, 300_000);
+
+it('after all of this the server is unharmed', async () => {
+  await server.query('mutation { updateProvider(input: { id: "sandbox", isEnabled: true }) { __typename } }');
+  await server.query('mutation { activateProvider(id: "sandbox") { __typename } }');
+  await expectUnharmed(server, watch);
+}, 60_000);
+
+type Count = (what: string) => void;
+
+async function overHttp(
+  { kind, query, variables }: GeneratedOperation,
+  credential: string | null,
+  dice: Dice,
+  operations: OperationGenerator,
+  count: Count,
+): Promise<void> {
+  const controller = new AbortController();
+  const headers: Record<string, string> = {
+    accept: dice.pick(['application/json', 'application/graphql-response+json', 'text/event-stream', '*/*']),
+    ...(credential ? { authorization: `Bearer ${credential}` } : {}),
+  };
+  const body = JSON.stringify({ query, variables });
+  const isGet = kind === 'query' && dice.chance(0.2) && body.length < 4_000;
+  const sent = dice.chance(0.02) ? operations.damage(body) : body;
+  const search = new URLSearchParams({ query: wellFormed(query), variables: JSON.stringify(variables) });
+  const response = await (isGet
+    ? fetch(`${server.url}/graphql?${search}`, { headers, signal: controller.signal })
+    : fetch(`${server.url}/graphql`, {
+        ...{ method: 'POST', body: wellFormed(sent), signal: controller.signal },
+        headers: { ...headers, 'content-type': 'application/json' },
+      }));
+  const isStream = response.headers.get('content-type')?.startsWith('text/event-stream') ?? false;
+  const answer = { status: response.status, body: await read(response, controller, isStream) };
+  expectCivil(answer, sent);
+  tally(answer.body, count);
+}
+
+/** The whole body; of a stream what comes within a moment. */
+async function read(response: Response, controller: AbortController, isStream: boolean): Promise<string> {
+  if (!isStream) return response.text();
+  const timer = setTimeout(() => controller.abort(), LISTEN_MS);
+  let text = '';
+  try {
+    const decoder = new TextDecoder();
+    for await (const chunk of response.body ?? []) text += decoder.decode(chunk as Uint8Array, { stream: true });
+  } catch (error) {
+    if (!controller.signal.aborted) throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+  return text;
+}
+
+/** One socket with one or two operations and perhaps some frames that mean nothing. */
+async function overWebSocket(
+  { kind, query, variables }: GeneratedOperation,
+  credential: string | null,
+  dice: Dice,
+  operations: OperationGenerator,
+  count: Count,
+): Promise<void> {
+  const socket = new WebSocket(`${server.url.replace('http', 'ws')}/graphql`, 'graphql-transport-ws');
+  const said: string[] = [];
+  const frame = JSON.stringify({ id: '1', type: 'subscribe', payload: { query, variables } });
+  const isWhole = dice.chance(0.95);
+  const frames = [isWhole ? frame : operations.damage(frame)];
+  if (dice.chance(0.1))
+    frames.push(dice.pick(['{"type":"ping"}', '{"id":"1","type":"complete"}', frame, '{}', '[]', 'x']));
+  await new Promise<void>((resolve, reject) => {
+    const limit = setTimeout(() => reject(new Error(`no end of ${frames.join()}`)), 20_000);
+    const finish = () => {
+      clearTimeout(limit);
+      resolve();
+    };
+    socket.on('error', reject);
+    socket.on('open', () =>
+      socket.send(
+        JSON.stringify({
+          type: 'connection_init',
+          payload: credential ? { authorization: `Bearer ${credential}` } : {},
+        }),
+      ),
+    );
+    socket.on('close', (_code, reason) => {
+      said.push(String(reason));
+      finish();
+    });
+    socket.on('message', (data) => {
+      const text = String(data);
+      said.push(text);
+      const { type } = JSON.parse(text) as { type: string };
+      if (type === 'connection_ack') {
+        for (const one of frames) socket.send(one);
+        if (kind === 'subscription' || frames.length > 1 || !isWhole) setTimeout(() => socket.close(), LISTEN_MS);
+      }
+      if (type === 'complete' || type === 'error') socket.close();
+    });
+  });
+  socket.terminate();
+  for (const text of said) {
+    expectClean(text, frames);
+    if (codesIn(text).includes('INTERNAL')) expect.fail(`${frames.join()} → ${text}`);
+  }
+  tally(said.join(), count);
+}
+
+function tally(text: string, count: Count): void {
+  const [code] = codesIn(text);
+  count(code ?? (text.includes('"data"') ? 'data' : 'nothing'));
+}
+
+/** UTF-8 has no half surrogate pairs. */
+function wellFormed(text: string): string {
+  return Buffer.from(text).toString();
+}
