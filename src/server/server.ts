@@ -7,6 +7,7 @@ import type { RateLimitState } from '../gateway/admission/rate-limit.ts';
 import { NotFoundError, PayloadTooLargeError, SignalboxError, ValidationError } from '../platform/errors.ts';
 import { uuidv7 } from '../platform/ids.ts';
 import { clientAddress } from './client-address.ts';
+import { registerGraphiQLAssets } from './graphql/graphiql/graphiql.ts';
 import { createGraphQL } from './graphql/graphql.ts';
 import { registerHealth } from './health.ts';
 import { answerClientError, answerExpectation, answerFrameworkError, hostError } from './malformed.ts';
@@ -91,6 +92,7 @@ export async function openServer(services: Services): Promise<Server> {
     limitByAddress(plain, services);
     registerHealth(plain, services);
     registerPrometheus(plain, services);
+    registerGraphiQLAssets(plain);
   });
   const graphql = createGraphQL(services);
   await app.register(async (room) => {
