@@ -8,7 +8,7 @@ import { Attempt } from './attempt.ts';
 import type { CompletionEvent, CompletionReport, CompletionRequest } from './completion.ts';
 import type { LedgerWriter, RequestStatus } from './ledger/records.ts';
 import { receiveBody, receiveStream, toFailure } from './relay.ts';
-import { listModels, type Target } from './routing/resolve.ts';
+import { listModels, type Target, Turns } from './routing/resolve.ts';
 import { cancel, endAttempt, outcomeOf, type Run, reportOf, startAnswer, startRun } from './run.ts';
 import type { SnapshotKeeper } from './snapshot/keeper.ts';
 import type { Failure } from './upstream/openai/failure.ts';
@@ -30,6 +30,7 @@ export interface GatewayParts {
 export class Gateway {
   readonly #parts: GatewayParts;
   readonly #transport = new Transport();
+  readonly #turns = new Turns();
   readonly #running = new Map<string, Run>();
   readonly #listeners = new Set<(report: CompletionReport) => void>();
   #isClosing = false;
@@ -110,7 +111,7 @@ export class Gateway {
     if (this.#isClosing) throw new OverloadedError('Signalbox is shutting down. Try again shortly.');
     const { settings, snapshots } = this.#parts;
     const rules = { anonymousCompletions: settings.anonymousCompletions, mostRunning: settings.maxRunningCompletions };
-    const admitted = admit(request, snapshots.current, this.#running.size, rules);
+    const admitted = admit(request, snapshots.current, this.#running.size, rules, this.#turns);
     return startRun(requestId, request, admitted);
   }
 

@@ -1,7 +1,7 @@
 import { AuthenticationError, OverloadedError, ValidationError } from '../../platform/errors.ts';
 import type { CompletionRequest } from '../completion.ts';
 import { resolveExactly } from '../routing/exact-target.ts';
-import { type Resolution, resolve } from '../routing/resolve.ts';
+import { type Resolution, resolve, type Turns } from '../routing/resolve.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
 import { type ParsedBody, parseBody } from '../upstream/body.ts';
 
@@ -25,7 +25,8 @@ export interface AdmissionRules {
 }
 
 /**
- * Decides whether a request may go on. Reads memory only.
+ * Decides whether a request may go on, and where. Reads memory only.
+ * @param turns counts the request, if its route goes by that
  * @throws SignalboxError of the kind that says why not
  */
 export function admit(
@@ -33,6 +34,7 @@ export function admit(
   snapshot: Snapshot,
   running: number,
   rules: AdmissionRules,
+  turns: Turns,
 ): Admitted {
   if (request.caller.kind === 'ANONYMOUS' && !rules.anonymousCompletions) {
     throw new AuthenticationError('Send an API key: "Authorization: Bearer sbx_…".');
@@ -48,7 +50,7 @@ export function admit(
     snapshot,
     resolution: request.target
       ? resolveExactly(request.target, snapshot)
-      : resolve(body.chat.model ?? null, snapshot, request.caller),
+      : resolve(body.chat.model ?? null, snapshot, request.caller, turns),
     isStreamed,
     wantsUsage: isStreamed && body.chat.stream_options?.include_usage === true,
   };

@@ -1,15 +1,13 @@
 import { ForbiddenError, ModelNotFoundError, shorten } from '../../platform/errors.ts';
 import type { Caller } from '../admission/caller.ts';
-import type { ModelEntry, ProviderEntry, RouteEntry, Snapshot } from '../snapshot/snapshot.ts';
-import { PROVIDER_KINDS } from '../upstream/kinds.ts';
+import type { ProviderEntry, RouteEntry, Snapshot } from '../snapshot/snapshot.ts';
+import { type Candidate, candidatesOf, isUsable, type Target, usableProviders } from './candidates.ts';
 import { nearestNames } from './nearest.ts';
+import { inOrder } from './order.ts';
+import type { Turns } from './turns.ts';
 
-/** Where one attempt goes. */
-export interface Target {
-  provider: ProviderEntry;
-  /** What is sent upstream; its catalog entry, where there is one, knows price and limits. */
-  model: Pick<ModelEntry, 'name' | 'price' | 'contextTokens' | 'maxOutputTokens'>;
-}
+export { isUsable, type Target } from './candidates.ts';
+export { Turns } from './turns.ts';
 
 /** What `model` means: the targets in the order in which they are tried. Never empty. */
 export interface Resolution {
@@ -22,24 +20,25 @@ export const DEFAULT_ROUTE = 'default';
 /**
  * Finds the targets of a request. The order: route slug, route alias, `route/hint` for a route in SPECIFIC mode,
  * provider slug as a prefix, bare catalog model (the active provider first, then by priority). Absent: the default route.
+ * @param turns counts this request, if the route's strategy goes by that
  * @throws ModelNotFoundError, ForbiddenError (an API key that may not use the route)
  */
-export function resolve(name: string | null, snapshot: Snapshot, caller: Caller): Resolution {
+export function resolve(name: string | null, snapshot: Snapshot, caller: Caller, turns: Turns): Resolution {
   const wanted = name || DEFAULT_ROUTE;
   const route = snapshot.routes.get(wanted);
-  if (route) return throughRoute(route, null, snapshot, caller);
+  if (route) return throughRoute(route, null, snapshot, caller, turns);
 
   const slash = wanted.indexOf('/');
   const head = slash > 0 ? wanted.slice(0, slash) : null;
   const rest = wanted.slice(slash + 1);
   const hinted = head ? snapshot.routes.get(head) : undefined;
-  if (hinted?.mode === 'SPECIFIC') return throughRoute(hinted, rest, snapshot, caller);
+  if (hinted?.mode === 'SPECIFIC') return throughRoute(hinted, rest, snapshot, caller, turns);
 
   assertAnyModelAllowed(caller, wanted);
   const provider = head ? snapshot.providersBySlug.get(head) : undefined;
   if (provider) return { route: null, targets: [prefixed(provider, rest)] };
 
-  const targets = inOrder(snapshot).flatMap((candidate) => {
+  const targets = usableProviders(snapshot).flatMap((candidate) => {
     const model = candidate.models.find((entry) => entry.name === wanted && entry.isEnabled);
     return model ? [{ provider: candidate, model }] : [];
   });
@@ -55,7 +54,7 @@ export function listModels(snapshot: Snapshot, caller: Caller): Map<string, stri
   const names = new Map<string, string>();
   for (const [name, route] of snapshot.routes) if (mayUse(caller, route)) names.set(name, 'signalbox');
   if (allowedRoutes(caller).length > 0) return names;
-  for (const provider of inOrder(snapshot)) {
+  for (const provider of usableProviders(snapshot)) {
     for (const model of provider.models) {
       if (!model.isEnabled) continue;
       if (!names.has(model.name)) names.set(model.name, provider.slug);
@@ -65,16 +64,16 @@ export function listModels(snapshot: Snapshot, caller: Caller): Map<string, stri
   return names;
 }
 
-/** Whether a provider can be sent to at all: switched on, addressed, and with a key if its kind needs one. */
-export function isUsable(provider: ProviderEntry): boolean {
-  if (!provider.isEnabled || provider.baseUrl === '') return false;
-  return provider.keys.length > 0 || PROVIDER_KINDS[provider.kind].worksWithoutKey;
-}
-
-function throughRoute(route: RouteEntry, hint: string | null, snapshot: Snapshot, caller: Caller): Resolution {
+function throughRoute(
+  route: RouteEntry,
+  hint: string | null,
+  snapshot: Snapshot,
+  caller: Caller,
+  turns: Turns,
+): Resolution {
   if (!mayUse(caller, route)) throw new ForbiddenError(`This API key may not use the route "${route.slug}".`);
-  const all = route.targets.length > 0 ? fromTargets(route, snapshot) : fromActive(snapshot);
-  const targets = hint === null ? all : matching(all, hint, route, snapshot);
+  const candidates = candidatesOf(route, hint, snapshot);
+  const targets = eachOnce(inOrderOf(route, hint, candidates, turns).flatMap((candidate) => candidate.targets));
   if (targets.length > 0) return { route, targets };
   throw new ModelNotFoundError(
     hint === null
@@ -83,44 +82,22 @@ function throughRoute(route: RouteEntry, hint: string | null, snapshot: Snapshot
   );
 }
 
-function fromTargets(route: RouteEntry, snapshot: Snapshot): Target[] {
-  return route.targets.flatMap((target) => {
-    const provider = snapshot.providersById.get(target.providerId);
-    if (!provider || !isUsable(provider)) return [];
-    if (target.models.length === 0) return defaultModel(provider);
-    return target.models.flatMap((name) => {
-      const model = provider.models.find((entry) => entry.name === name);
-      return model?.isEnabled ? [{ provider, model }] : [];
-    });
-  });
+/** The strategy is about targets: without any, the active provider comes first. What hints narrow is counted apart. */
+function inOrderOf(
+  route: RouteEntry,
+  hint: string | null,
+  candidates: Candidate[],
+  turns: Turns,
+): readonly Candidate[] {
+  if (route.strategy === 'FAILOVER' || route.targets.length === 0 || candidates.length === 0) return candidates;
+  const turn = turns.next(hint === null ? route.id : `${route.id}/${hint}`);
+  return inOrder(route.strategy, candidates, turn);
 }
 
-/**
- * The active provider, then the others by priority. The sandbox never stands in for a real provider: nobody would want
- * its made-up answers in place of an error.
- */
-function fromActive(snapshot: Snapshot): Target[] {
-  const active = snapshot.activeProviderId ? snapshot.providersById.get(snapshot.activeProviderId) : undefined;
-  return inOrder(snapshot)
-    .filter((provider) => provider.kind !== 'SANDBOX' || provider === active)
-    .flatMap(defaultModel);
-}
-
-/** A hint names a provider, a model, or both. */
-function matching(targets: Target[], hint: string, route: RouteEntry, snapshot: Snapshot): Target[] {
-  const [first = '', ...others] = hint.split('/');
-  const named = snapshot.providersBySlug.get(first);
-  if (named && others.length === 0) return targets.filter((target) => target.provider === named);
-  const providers = new Set(targets.map((target) => target.provider));
-  const wanted = named ? others.join('/') : hint;
-  return [...providers].flatMap((provider) => {
-    if (named && provider !== named) return [];
-    const model = provider.models.find((entry) => entry.name === wanted && entry.isEnabled);
-    const isListed = route.targets.every((target) => {
-      return target.providerId !== provider.id || target.models.length === 0 || target.models.includes(wanted);
-    });
-    return model && isListed ? [{ provider, model }] : [];
-  });
+/** Targets of one route may have models in common. */
+function eachOnce(targets: Target[]): Target[] {
+  const seen = new Set<Target['model']>();
+  return targets.filter(({ model }) => !seen.has(model) && seen.add(model));
 }
 
 /** A model behind a provider's slug need not be in the catalog: the provider knows its own models. */
@@ -132,17 +109,6 @@ function prefixed(provider: ProviderEntry, name: string): Target {
   if (model && !model.isEnabled) throw new ModelNotFoundError(`The model "${shorten(name)}" is switched off.`);
   if (name === '') throw new ModelNotFoundError(`Name a model behind "${provider.slug}/".`);
   return { provider, model: model ?? { name, price: null, contextTokens: null, maxOutputTokens: null } };
-}
-
-function defaultModel(provider: ProviderEntry): Target[] {
-  const model = provider.models.find((entry) => entry.isEnabled);
-  return model ? [{ provider, model }] : [];
-}
-
-function inOrder(snapshot: Snapshot): ProviderEntry[] {
-  const usable = snapshot.providers.filter(isUsable);
-  const active = usable.filter((provider) => provider.id === snapshot.activeProviderId);
-  return [...active, ...usable.filter((provider) => provider.id !== snapshot.activeProviderId)];
 }
 
 function allowedRoutes(caller: Caller): readonly string[] {

@@ -46,7 +46,9 @@ interface RouteRow {
   slug: string;
   aliases: string[];
   mode: RouteEntry['mode'];
-  targets: { providerId: string; models: string[]; priority: number }[];
+  strategy: RouteEntry['strategy'];
+  version: number;
+  targets: { id: string; providerId: string; models: string[]; priority: number; weight: number }[];
 }
 
 /** The version alone: one row. */
@@ -89,9 +91,10 @@ async function read(client: PoolClient, source: SnapshotSource): Promise<Snapsho
        FROM models m LEFT JOIN price_versions p ON p.id = m.price_version_id ORDER BY m.position, m.name`,
   );
   const routeRows = await client.query<RouteRow>(
-    `SELECT r.id, r.slug, COALESCE(r.aliases, '{}') AS aliases, r.mode::text,
-            COALESCE((SELECT json_agg(json_build_object('providerId', t.provider_id, 'models', COALESCE(t.models, '{}'), 'priority', t.priority)
-                                      ORDER BY t.priority, t.id)
+    `SELECT r.id, r.slug, COALESCE(r.aliases, '{}') AS aliases, r.mode::text, r.strategy::text, r.version,
+            COALESCE((SELECT json_agg(json_build_object('id', t.id, 'providerId', t.provider_id,
+                                        'models', COALESCE(t.models, '{}'), 'priority', t.priority, 'weight', t.weight)
+                                      ORDER BY t.priority, t.position, t.id)
                         FROM route_targets t WHERE t.route_id = r.id), '[]') AS targets
        FROM routes r WHERE r.is_active ORDER BY r.slug`,
   );

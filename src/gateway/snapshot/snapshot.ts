@@ -31,10 +31,13 @@ export interface ProviderEntry {
 }
 
 export interface RouteTargetEntry {
+  id: string;
   providerId: string;
   /** Empty: the provider's enabled models. */
   models: readonly string[];
   priority: number;
+  /** Its share under the strategy WEIGHTED, relative to the others'; 0: none at all. */
+  weight: number;
 }
 
 export interface RouteEntry {
@@ -42,6 +45,9 @@ export interface RouteEntry {
   slug: string;
   aliases: readonly string[];
   mode: 'AUTO' | 'SPECIFIC';
+  /** How one of the targets is picked. */
+  strategy: 'FAILOVER' | 'ROUND_ROBIN' | 'WEIGHTED';
+  version: number;
   /** In the order of their priority; empty: the active provider, then the others by priority. */
   targets: readonly RouteTargetEntry[];
 }

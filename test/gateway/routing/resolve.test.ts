@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import type { Caller } from '../../../src/gateway/admission/caller.ts';
 import { priceVersion } from '../../../src/gateway/ledger/prices.ts';
-import { listModels, resolve } from '../../../src/gateway/routing/resolve.ts';
-import type { ProviderEntry, RouteEntry, Snapshot } from '../../../src/gateway/snapshot/snapshot.ts';
+import { listModels, resolve, Turns } from '../../../src/gateway/routing/resolve.ts';
+import type { ProviderEntry, RouteEntry, RouteTargetEntry, Snapshot } from '../../../src/gateway/snapshot/snapshot.ts';
 import type { ProviderKind } from '../../../src/gateway/upstream/kinds.ts';
 
 const anyone: Caller = { kind: 'ANONYMOUS', address: '::1' };
@@ -34,7 +34,10 @@ function provider(slug: string, models: string[], over: Partial<ProviderEntry> =
 
 function snapshot(providers: ProviderEntry[], routes: Partial<RouteEntry>[] = [], active?: string): Snapshot {
   const all = [{ slug: 'default' }, ...routes].map(
-    (route, index): RouteEntry => ({ id: `r${index}`, slug: 'x', aliases: [], mode: 'AUTO', targets: [], ...route }),
+    (route, index): RouteEntry => ({
+      ...{ id: `r${index}`, slug: 'x', aliases: [], mode: 'AUTO', strategy: 'FAILOVER', version: 1, targets: [] },
+      ...route,
+    }),
   );
   const named = new Map<string, RouteEntry>();
   for (const route of all) for (const alias of route.aliases) named.set(alias, route);
@@ -49,8 +52,12 @@ function snapshot(providers: ProviderEntry[], routes: Partial<RouteEntry>[] = []
   };
 }
 
-const names = (model: string | null, from: Snapshot, caller: Caller = anyone) =>
-  resolve(model, from, caller).targets.map((target) => `${target.provider.slug}:${target.model.name}`);
+function target(provider: string, models: string[] = [], weight = 1): RouteTargetEntry {
+  return { id: `${provider}-${models}`, providerId: `id-${provider}`, models, priority: 100, weight };
+}
+
+const names = (model: string | null, from: Snapshot, caller: Caller = anyone, turns = new Turns()) =>
+  resolve(model, from, caller, turns).targets.map((target) => `${target.provider.slug}:${target.model.name}`);
 
 describe('what `model` means', () => {
   const a = provider('a', ['shared', 'only-a']);
@@ -59,21 +66,14 @@ describe('what `model` means', () => {
     slug: 'fast',
     aliases: ['quick', 'only-a'],
     mode: 'SPECIFIC' as const,
-    targets: [
-      { providerId: 'id-b', models: ['shared'], priority: 1 },
-      { providerId: 'id-a', models: [], priority: 2 },
-    ],
+    targets: [target('b', ['shared']), target('a')],
   };
-  const world = snapshot(
-    [a, b],
-    [route, { slug: 'quick', targets: [{ providerId: 'id-a', models: [], priority: 1 }] }],
-    'b',
-  );
+  const world = snapshot([a, b], [route, { slug: 'quick', targets: [target('a')] }], 'b');
 
   test('absent or empty: the default route, the active provider first, then the others', () => {
     expect(names(null, world)).toEqual(['b:shared', 'a:shared']);
     expect(names('', world)).toEqual(['b:shared', 'a:shared']);
-    expect(resolve(null, world, anyone).route?.slug).toBe('default');
+    expect(resolve(null, world, anyone, new Turns()).route?.slug).toBe('default');
   });
 
   test('a route slug comes before an alias, and both before a catalog model', () => {
@@ -91,7 +91,7 @@ describe('what `model` means', () => {
   test('a provider slug in front sends there, also for a model that the catalog does not know', () => {
     expect(names('b/shared', world)).toEqual(['b:shared']);
     expect(names('a/vendor/new-model', world)).toEqual(['a:vendor/new-model']);
-    expect(resolve('a/vendor/new-model', world, anyone).targets[0]?.model.price).toBeNull();
+    expect(resolve('a/vendor/new-model', world, anyone, new Turns()).targets[0]?.model.price).toBeNull();
   });
 
   test('a bare model: the active provider first, then by priority', () => {
@@ -139,5 +139,70 @@ describe('who can be sent to', () => {
     expect(names('quick', world, caller)).toEqual(['a:m']);
     for (const model of [null, 'default', 'm', 'a/m']) expect(() => names(model, world, caller)).toThrow(/may/);
     expect([...listModels(world, caller).keys()].sort()).toEqual(['fast', 'quick']);
+  });
+});
+
+describe('a route with a strategy', () => {
+  const [a, b, c] = ['a', 'b', 'c'].map((slug) => provider(slug, ['m', `only-${slug}`])) as [
+    ProviderEntry,
+    ProviderEntry,
+    ProviderEntry,
+  ];
+  const firsts = (count: number, model: string, from: Snapshot, turns = new Turns()) =>
+    Array.from({ length: count }, () => names(model, from, anyone, turns)[0]);
+
+  test('ROUND_ROBIN begins with each usable target in turn, and the others stand in', () => {
+    const targets = [target('a'), target('b'), target('c')];
+    const world = snapshot([a, { ...b, isEnabled: false }, c], [{ slug: 'r', strategy: 'ROUND_ROBIN', targets }]);
+    const turns = new Turns();
+    expect(names('r', world, anyone, turns)).toEqual(['a:m', 'c:m']);
+    expect(names('r', world, anyone, turns)).toEqual(['c:m', 'a:m']);
+    expect(names('r', world, anyone, turns)).toEqual(['a:m', 'c:m']);
+  });
+
+  test('WEIGHTED gives the share of a target that cannot be used to the others, and nothing to weight 0', () => {
+    const targets = [target('a', [], 50), target('b', [], 30), target('c', [], 20), target('a', ['only-a'], 0)];
+    const split = { slug: 's', strategy: 'WEIGHTED' as const, targets };
+    const picks = firsts(50, 's', snapshot([a, { ...b, isEnabled: false }, c], [split]));
+    expect(picks.filter((pick) => pick === 'a:m')).toHaveLength(Math.round(50 * (5 / 7)));
+    expect(names('s', snapshot([a, b, c], [split]))).not.toContain('a:only-a');
+    const off = { isEnabled: false };
+    const onlyZero = snapshot([a], [{ ...split, targets: [target('a', [], 0)] }]);
+    expect(() => names('s', onlyZero)).toThrow(/no provider that can be used/);
+    expect(() => names('s', snapshot([{ ...a, ...off }], [split]))).toThrow(/no provider that can be used/);
+  });
+
+  test('turns go on when the configuration changes, and are counted for each route by itself', () => {
+    const targets = [target('a'), target('b')];
+    const routes = ['r', 's'].map((slug) => ({ slug, strategy: 'ROUND_ROBIN' as const, targets }));
+    const turns = new Turns();
+    expect(firsts(1, 'r', snapshot([a, b], routes), turns)).toEqual(['a:m']);
+    expect(firsts(1, 's', snapshot([a, b], routes), turns)).toEqual(['a:m']);
+    expect(firsts(2, 'r', snapshot([a, b], routes), turns)).toEqual(['b:m', 'a:m']);
+  });
+
+  test('a hint narrows the targets, and the strategy picks among those', () => {
+    const targets = [target('a', ['m']), target('a', ['only-a']), target('b'), target('c', [], 0)];
+    const route = { slug: 'r', mode: 'SPECIFIC' as const, targets };
+    const robin = snapshot([a, b, c], [{ ...route, strategy: 'ROUND_ROBIN' }]);
+    expect(firsts(4, 'r/m', robin)).toEqual(['a:m', 'b:m', 'c:m', 'a:m']);
+    expect(firsts(3, 'r/a', robin)).toEqual(['a:m', 'a:only-a', 'a:m']);
+    expect(names('r/only-a', robin)).toEqual(['a:only-a']);
+    const turns = new Turns();
+    for (const first of ['a:m', 'b:m', 'c:m']) {
+      expect(names('r/m', robin, anyone, turns)[0]).toBe(first);
+      names('r', robin, anyone, turns);
+    }
+    expect(() => names('r/c', snapshot([a, b, c], [{ ...route, strategy: 'WEIGHTED' }]))).toThrow(/has no target "c"/);
+  });
+
+  test('without targets it is the active provider, whatever the strategy', () => {
+    const world = snapshot([a, b], [{ slug: 'r', strategy: 'ROUND_ROBIN' }], 'b');
+    expect(firsts(3, 'r', world)).toEqual(['b:m', 'b:m', 'b:m']);
+  });
+
+  test('a model that two targets share is tried once', () => {
+    const targets = [target('a'), target('a', ['only-a', 'm'])];
+    expect(names('r', snapshot([a], [{ slug: 'r', targets }]))).toEqual(['a:m', 'a:only-a']);
   });
 });
