@@ -6,7 +6,7 @@ import { hashPassword } from '../../src/control/accounts/passwords.ts';
 import { startServer, type TestServer } from '../kit/server.ts';
 import { Dice, type GeneratedOperation, OperationGenerator } from './generate.ts';
 import { schema } from './graphql-fields.ts';
-import { codesIn, expectCivil, expectClean, expectUnharmed, watchFaults } from './kit.ts';
+import { codesIn, expectCivil, expectClean, expectUnharmed, readAnswer, watchFaults } from './kit.ts';
 
 /** A third of them go over WebSocket. */
 const OPERATIONS = Number(process.env.FUZZ_OPERATIONS ?? 20_000);
@@ -104,26 +104,9 @@ async function overHttp(
         ...{ method: 'POST', body: wellFormed(sent), signal: controller.signal },
         headers: { ...headers, 'content-type': 'application/json' },
       }));
-  const isStream = response.headers.get('content-type')?.startsWith('text/event-stream') ?? false;
-  const answer = { status: response.status, body: await read(response, controller, isStream) };
+  const answer = { status: response.status, body: await readAnswer(response, controller, LISTEN_MS) };
   expectCivil(answer, sent);
   tally(answer.body, count);
-}
-
-/** The whole body; of a stream what comes within a moment. */
-async function read(response: Response, controller: AbortController, isStream: boolean): Promise<string> {
-  if (!isStream) return response.text();
-  const timer = setTimeout(() => controller.abort(), LISTEN_MS);
-  let text = '';
-  try {
-    const decoder = new TextDecoder();
-    for await (const chunk of response.body ?? []) text += decoder.decode(chunk as Uint8Array, { stream: true });
-  } catch (error) {
-    if (!controller.signal.aborted) throw error;
-  } finally {
-    clearTimeout(timer);
-  }
-  return text;
 }
 
 /** One socket with one or two operations and perhaps some frames that mean nothing. */

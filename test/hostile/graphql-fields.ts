@@ -60,7 +60,10 @@ const SELECTIONS: Record<string, string> = {
   requests: 'nodes { id tags { name value } errorMessage attempts { number } } totalCount',
   request: 'id status attempts { number }',
   provider: 'id slug models { name }',
-  metrics: 'from to summary { requests cost latencyP99Ms }',
+  budgets: 'id subject spent percentUsed',
+  budget: 'id subject spent percentUsed',
+  metrics: 'from to summary { requests cost latencyP99Ms } providers { provider cost latencyP99Ms }',
+  metricsUpdated: 'to summary { requests latencyP99Ms } providers { provider latencyP99Ms }',
   completion: '... on CompletionFailed { error { code message } }',
 };
 

@@ -110,6 +110,22 @@ export function expectRefused(answer: { status: number; body: string }, what: un
   }
 }
 
+/** The whole body of an answer; of a stream of events, which may never end, what comes within `listenMs`. */
+export async function readAnswer(response: Response, leave: AbortController, listenMs: number): Promise<string> {
+  if (!response.headers.get('content-type')?.startsWith('text/event-stream')) return response.text();
+  const timer = setTimeout(() => leave.abort(), listenMs);
+  let text = '';
+  try {
+    const decoder = new TextDecoder();
+    for await (const chunk of response.body ?? []) text += decoder.decode(chunk as Uint8Array, { stream: true });
+  } catch (error) {
+    if (!leave.signal.aborted) throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+  return text;
+}
+
 /** A completion that asks for nothing special is answered. */
 export async function expectServing(server: TestServer): Promise<string> {
   const response = await fetch(`${server.url}/v1/chat/completions`, {
