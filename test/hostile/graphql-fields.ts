@@ -59,7 +59,9 @@ const SELECTIONS: Record<string, string> = {
   apiKeys: 'nodes { id name metadata } totalCount pageInfo { endCursor }',
   requests: 'nodes { id tags { name value } errorMessage attempts { number } } totalCount',
   request: 'id status attempts { number }',
-  provider: 'id slug models { name }',
+  provider: 'id slug models { nodes { name } totalCount }',
+  models: 'nodes { id slug inputPrice } totalCount pageInfo { endCursor }',
+  model: 'id slug inputPrice',
   budgets: 'id subject spent percentUsed',
   budget: 'id subject spent percentUsed',
   metrics: 'from to summary { requests cost latencyP99Ms } providers { provider cost latencyP99Ms }',
@@ -96,6 +98,8 @@ let made = 0;
 /** Inputs that need more than the schema says to be right. */
 const RIGHT: Record<string, () => object> = {
   MessageInput: () => ({ role: 'USER', content: 'Hi' }),
+  CreateModelInput: () => ({ provider: 'cohere', name: `hostile-${++made}` }),
+  UpdateModelInput: () => ({ id: 'sandbox/sandbox-small' }),
   CreateProviderInput: () => ({ name: `Hostile ${++made}`, baseUrl: 'http://127.0.0.1:9' }),
   SetProviderKeyInput: () => ({ provider: 'openai', key: 'key' }),
   UpdateProviderInput: () => ({ id: 'cohere', version: 1 }),

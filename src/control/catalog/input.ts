@@ -11,28 +11,46 @@ const price = z.bigint().transform((perMillion, context) => {
   context.addIssue('must be 0 or more dollars per 1M tokens, with at most 6 decimals');
   return z.NEVER;
 });
+const name = z
+  .string()
+  .regex(/^[\x21-\x7e]{1,200}$/, 'must be 1 to 200 printable ASCII characters without white space');
+const description = z
+  .string()
+  .trim()
+  .refine(
+    (value) => value.length >= 1 && value.length <= 2_000 && !/(?![\n\t])[\p{Cc}\p{Cs}]/u.test(value),
+    'must be a text of 1 to 2,000 characters',
+  );
 
-const model = z
-  .object({
-    name: z.string().regex(/^[\x21-\x7e]{1,200}$/, 'must be 1 to 200 printable ASCII characters without white space'),
-    displayName: text(200, 'a name of 1 to 200 characters').nullish(),
-    inputPrice: price.nullish(),
-    outputPrice: price.nullish(),
-    cacheReadPrice: price.nullish(),
-    cacheWritePrice: price.nullish(),
-    contextTokens: tokens.nullish(),
-    maxOutputTokens: tokens.nullish(),
-    isEnabled: z.boolean().nullish(),
-  })
-  .superRefine((value, context) => {
-    const { inputPrice, outputPrice, cacheReadPrice, cacheWritePrice } = value;
-    if ((inputPrice ?? null) === null && (outputPrice ?? null) !== null)
-      context.addIssue({ code: 'custom', path: ['inputPrice'], message: 'must be given with outputPrice' });
-    if ((outputPrice ?? null) === null && (inputPrice ?? null) !== null)
-      context.addIssue({ code: 'custom', path: ['outputPrice'], message: 'must be given with inputPrice' });
-    if ((inputPrice ?? null) === null && ((cacheReadPrice ?? null) !== null || (cacheWritePrice ?? null) !== null))
-      context.addIssue({ code: 'custom', path: ['inputPrice'], message: 'must be given with a cache price' });
-  });
+/** What may be said of a model besides its name. Absent: as it is, or by default. */
+const properties = {
+  displayName: text(200, 'a name of 1 to 200 characters').nullish(),
+  description: description.nullish(),
+  inputPrice: price.nullish(),
+  outputPrice: price.nullish(),
+  cacheReadPrice: price.nullish(),
+  cacheWritePrice: price.nullish(),
+  contextTokens: tokens.nullish(),
+  maxOutputTokens: tokens.nullish(),
+  isEnabled: z.boolean().nullish(),
+};
+
+type Prices = {
+  [part in 'inputPrice' | 'outputPrice' | 'cacheReadPrice' | 'cacheWritePrice']?: number | null | undefined;
+};
+
+/** Half a price would make a cost that is wrong. */
+function pricesBelongTogether(value: Prices, context: z.RefinementCtx<Prices>): void {
+  const inputPrice = value.inputPrice ?? null;
+  const outputPrice = value.outputPrice ?? null;
+  const cachePrice = value.cacheReadPrice ?? value.cacheWritePrice ?? null;
+  const require = (path: keyof Prices, message: string) => context.addIssue({ code: 'custom', path: [path], message });
+  if (inputPrice === null && outputPrice !== null) require('inputPrice', 'must be given with outputPrice');
+  if (outputPrice === null && inputPrice !== null) require('outputPrice', 'must be given with inputPrice');
+  if (inputPrice === null && cachePrice !== null) require('inputPrice', 'must be given with a cache price');
+}
+
+const model = z.object({ name, ...properties }).superRefine(pricesBelongTogether);
 
 /** The models that a provider is created or updated with. */
 export const modelsInput = z
@@ -46,5 +64,15 @@ export const modelsInput = z
     }
   });
 
+export const createModelInput = z
+  .object({ provider: z.string(), name, ...properties })
+  .superRefine(pricesBelongTogether);
+
+export const updateModelInput = z
+  .object({ id: z.string(), version: z.int().nullish(), ...properties })
+  .superRefine(pricesBelongTogether);
+
 /** A model of an input after parsing: prices are integer picodollars per token. */
 export type ModelInput = z.output<typeof model>;
+export type CreateModelInput = z.input<typeof createModelInput>;
+export type UpdateModelInput = z.input<typeof updateModelInput>;

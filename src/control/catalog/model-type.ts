@@ -1,41 +1,47 @@
 import type { PriceComponents } from '../../gateway/ledger/prices.ts';
-import type { PriceVersion } from '../../generated/prisma/client.ts';
 import { builder } from '../schema/builder.ts';
+import { connectionOf } from '../schema/connections.ts';
+import { ProviderKindEnum } from '../schema/provider-kind.ts';
+import { type CatalogModel, slugOf } from './model-rows.ts';
 
-export const Model = builder.prismaObject('Model', {
+export const Model = builder.objectRef<CatalogModel>('Model').implement({
   description:
     'A catalog entry of one provider. Prices are in USD per 1M tokens; null means that the price is unknown.',
   fields: (t) => ({
     id: t.exposeID('id', { description: 'A UUIDv7.' }),
-    name: t.exposeString('name', { description: 'The name the provider knows it by.' }),
+    slug: t.string({
+      description: '`<provider slug>/<name>`, such as `openai/gpt-4.1`: put it in `model` to get this model.',
+      resolve: slugOf,
+    }),
+    name: t.exposeString('name', { description: 'The name the provider knows it by. It never changes.' }),
     displayName: t.exposeString('displayName', { description: 'The name for people.' }),
+    description: t.exposeString('description', { nullable: true, description: 'What it is good for. Null: not said.' }),
+    providerSlug: t.exposeString('providerSlug', { description: 'Slug of the provider it is at.' }),
+    providerName: t.exposeString('providerName', { description: 'That provider’s name for people.' }),
+    providerKind: t.expose('providerKind', { type: ProviderKindEnum, description: 'What that provider is.' }),
     inputPrice: t.field({
       type: 'USD',
       nullable: true,
       description: 'Per 1M input tokens.',
-      select: { priceVersion: true },
-      resolve: ({ priceVersion }) => perMillion(priceVersion, 'input'),
+      resolve: ({ price }) => perMillion(price?.input),
     }),
     outputPrice: t.field({
       type: 'USD',
       nullable: true,
       description: 'Per 1M output tokens, reasoning included.',
-      select: { priceVersion: true },
-      resolve: ({ priceVersion }) => perMillion(priceVersion, 'output'),
+      resolve: ({ price }) => perMillion(price?.output),
     }),
     cacheReadPrice: t.field({
       type: 'USD',
       nullable: true,
       description: 'Per 1M input tokens that came from the provider’s cache. Null: as `inputPrice`.',
-      select: { priceVersion: true },
-      resolve: ({ priceVersion }) => perMillion(priceVersion, 'cacheRead'),
+      resolve: ({ price }) => perMillion(price?.cacheRead),
     }),
     cacheWritePrice: t.field({
       type: 'USD',
       nullable: true,
       description: 'Per 1M input tokens that were written to the provider’s cache. Null: as `inputPrice`.',
-      select: { priceVersion: true },
-      resolve: ({ priceVersion }) => perMillion(priceVersion, 'cacheWrite'),
+      resolve: ({ price }) => perMillion(price?.cacheWrite),
     }),
     contextTokens: t.exposeInt('contextTokens', {
       nullable: true,
@@ -45,11 +51,17 @@ export const Model = builder.prismaObject('Model', {
       nullable: true,
       description: 'Most tokens of one answer; null when unknown.',
     }),
-    isEnabled: t.exposeBoolean('isEnabled', { description: 'Whether completions may go to it.' }),
+    isEnabled: t.exposeBoolean('isEnabled', {
+      description: 'Whether completions may go to it, provided that its provider is enabled.',
+    }),
+    version: t.exposeInt('version', { description: 'Goes up with each change; give it to `updateModel`.' }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it came into the catalog.' }),
+    updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When it was changed last.' }),
   }),
 });
 
-function perMillion(price: PriceVersion | null, part: keyof PriceComponents): bigint | null {
-  const perToken = (price?.components as unknown as PriceComponents | undefined)?.[part];
+export const ModelConnection = connectionOf(Model, 'Model', 'models');
+
+function perMillion(perToken: PriceComponents['input'] | undefined): bigint | null {
   return perToken === undefined ? null : BigInt(perToken) * 1_000_000n;
 }

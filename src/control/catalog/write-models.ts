@@ -12,11 +12,10 @@ const FIRST_POSITION = 100;
  */
 export async function writeModels(tx: Transaction, providerId: string, inputs: readonly ModelInput[]): Promise<void> {
   if (inputs.length === 0) return;
-  const existing = await tx.model.findMany({ where: { providerId } });
+  const existing = await tx.model.findMany({ where: { providerId, name: { in: inputs.map(({ name }) => name) } } });
   const byName = new Map(existing.map((row) => [row.name, row]));
-  let position = existing.reduce((last, row) => Math.max(last, row.position), FIRST_POSITION - 1);
   const prices = new Map<string, PriceVersion>();
-  const rows = inputs.map((input) => {
+  const rows = inputs.map((input, index) => {
     const old = byName.get(input.name);
     const price = priceOf(input);
     if (price) prices.set(price.id, price);
@@ -24,11 +23,12 @@ export async function writeModels(tx: Transaction, providerId: string, inputs: r
       id: old?.id ?? uuidv7(),
       name: input.name,
       display_name: input.displayName ?? old?.displayName ?? input.name,
+      description: input.description === undefined ? (old?.description ?? null) : input.description,
       price_version_id: price === undefined ? (old?.priceVersionId ?? null) : (price?.id ?? null),
       context_tokens: input.contextTokens === undefined ? (old?.contextTokens ?? null) : input.contextTokens,
       max_output_tokens: input.maxOutputTokens === undefined ? (old?.maxOutputTokens ?? null) : input.maxOutputTokens,
       is_enabled: input.isEnabled ?? old?.isEnabled ?? true,
-      position: old?.position ?? ++position,
+      place: index,
     };
   });
   await tx.priceVersion.createMany({
@@ -36,17 +36,20 @@ export async function writeModels(tx: Transaction, providerId: string, inputs: r
     skipDuplicates: true,
   });
   await tx.$executeRaw`
-    INSERT INTO models (id, provider_id, name, display_name, price_version_id, context_tokens, max_output_tokens,
-                        is_enabled, position)
-    SELECT m.id, ${providerId}::uuid, m.name, m.display_name, m.price_version_id, m.context_tokens,
-           m.max_output_tokens, m.is_enabled, m.position
+    INSERT INTO models (id, provider_id, name, display_name, description, price_version_id, context_tokens,
+                        max_output_tokens, is_enabled, position)
+    SELECT m.id, ${providerId}::uuid, m.name, m.display_name, m.description, m.price_version_id, m.context_tokens,
+           m.max_output_tokens, m.is_enabled, last.position + 1 + m.place
       FROM jsonb_to_recordset(${JSON.stringify(rows)}::jsonb)
-           AS m(id uuid, name text, display_name text, price_version_id text, context_tokens int,
-                max_output_tokens int, is_enabled boolean, position int)
+           AS m(id uuid, name text, display_name text, description text, price_version_id text, context_tokens int,
+                max_output_tokens int, is_enabled boolean, place int),
+           (SELECT COALESCE(max(position), ${FIRST_POSITION - 1}::int) AS position
+              FROM models WHERE provider_id = ${providerId}::uuid) AS last
         ON CONFLICT (provider_id, name) DO UPDATE
-       SET display_name = EXCLUDED.display_name, price_version_id = EXCLUDED.price_version_id,
-           context_tokens = EXCLUDED.context_tokens, max_output_tokens = EXCLUDED.max_output_tokens,
-           is_enabled = EXCLUDED.is_enabled`;
+       SET display_name = EXCLUDED.display_name, description = EXCLUDED.description,
+           price_version_id = EXCLUDED.price_version_id, context_tokens = EXCLUDED.context_tokens,
+           max_output_tokens = EXCLUDED.max_output_tokens, is_enabled = EXCLUDED.is_enabled,
+           version = models.version + 1, updated_at = now()`;
 }
 
 /** Undefined: the input does not say. Null: the price is unknown. */

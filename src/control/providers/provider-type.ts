@@ -1,7 +1,9 @@
-import '../catalog/model-type.ts';
+import { modelPageArgs, modelPageComplexity, providerModelsPage } from '../catalog/model-pages.ts';
+import { ModelConnection } from '../catalog/model-type.ts';
 import { builder } from '../schema/builder.ts';
 import { byIdOrSlug } from '../schema/by-id-or-slug.ts';
 import { ProviderKindEnum } from '../schema/provider-kind.ts';
+import './health-type.ts';
 import { resolveBaseUrl } from './lookup.ts';
 
 export const Provider = builder.prismaObject('Provider', {
@@ -32,9 +34,16 @@ export const Provider = builder.prismaObject('Provider', {
       select: { keys: { select: { hint: true }, orderBy: { id: 'asc' }, take: 1 } },
       resolve: ({ keys }) => keys[0]?.hint ?? null,
     }),
-    models: t.relation('models', {
+    models: t.field({
+      type: ModelConnection,
       description: 'Its catalog entries; the first enabled one is used where no model is named.',
-      query: { orderBy: [{ position: 'asc' }, { name: 'asc' }] },
+      args: modelPageArgs(),
+      complexity: modelPageComplexity,
+      resolve: ({ id }, page, context) => providerModelsPage(context, id, page),
+    }),
+    health: t.relation('health', {
+      nullable: true,
+      description: 'Whether it answers. Null: it was neither tested nor used yet.',
     }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was created.' }),
     updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When it was changed last.' }),

@@ -2,8 +2,8 @@ import type { ObjectRef } from '@pothos/core';
 import { queryFromInfo } from '@pothos/plugin-prisma';
 import type { GraphQLResolveInfo } from 'graphql';
 import { ValidationError } from '../../platform/errors.ts';
-import { isUuid } from '../../platform/ids.ts';
 import { builder, type Types } from './builder.ts';
+import { type CursorRules, decodeCursor, encodeCursor, type Position } from './cursor.ts';
 
 const DEFAULT_PAGE = 50;
 const LARGEST_PAGE = 100;
@@ -23,23 +23,44 @@ export interface PageSource<T> {
   count: () => Promise<number>;
 }
 
+/** Like `PageSource`, for a list that is sorted by something else than the id. */
+export interface SortedSource<T> extends CursorRules {
+  positionOf: (row: T) => Position;
+  /** The next `limit` rows behind `after` (null: from the start), where a row need not stand any more. */
+  rows: (after: Position | null, limit: number) => Promise<T[]>;
+  /** How many there are in all; called only when the client asks. */
+  count: () => Promise<number>;
+}
+
 export interface PageArgs {
   first?: number | null | undefined;
   after?: string | null | undefined;
 }
 
+export const OrderDirection = builder.enumType('OrderDirection', {
+  description: 'Which end of an order comes first.',
+  values: {
+    ASC: { description: 'The smallest, the earliest, A before Z.' },
+    DESC: { description: 'The largest, the latest, Z before A.' },
+  } as const,
+});
+
 /** The arguments of every connection. Spread them into a field's `args`. */
-export const pageArgs = () =>
+export const pageArgs = (defaultPage = DEFAULT_PAGE) =>
   builder.args((t) => ({
-    first: t.int({ description: `How many to return, 1 to ${LARGEST_PAGE}. Default ${DEFAULT_PAGE}.` }),
+    first: t.int({ description: `How many to return, 1 to ${LARGEST_PAGE}. Default ${defaultPage}.` }),
     after: t.string({ description: 'Continue behind this cursor: `pageInfo.endCursor` of the page before.' }),
   }));
 
-/** The `complexity` of every connection field: what is below it counts once for each thing on the page. */
-export const pageComplexity = ({ first }: PageArgs) => ({
-  field: 1,
-  multiplier: Math.min(Math.max(first ?? DEFAULT_PAGE, 1), LARGEST_PAGE),
-});
+/** The `complexity` of a connection field: what is below it counts once for each thing on the page. */
+export const pageComplexityOf =
+  (defaultPage: number) =>
+  ({ first }: PageArgs) => ({
+    field: 1,
+    multiplier: Math.min(Math.max(first ?? defaultPage, 1), LARGEST_PAGE),
+  });
+
+export const pageComplexity = pageComplexityOf(DEFAULT_PAGE);
 
 /**
  * Declares `<name>Connection` and `<name>Edge`; call it once for a type.
@@ -68,17 +89,37 @@ export function connectionOf<T>(
 }
 
 /**
- * Reads one page; the cursor is the id of the last row on it.
+ * Reads one page of a list in the order of its ids.
  * @throws ValidationError when `first` is out of its range or `after` is no cursor.
  */
-export async function readPage<T extends { id: string }>(args: PageArgs, source: PageSource<T>): Promise<Page<T>> {
-  const first = args.first ?? DEFAULT_PAGE;
+export function readPage<T extends { id: string }>(args: PageArgs, source: PageSource<T>): Promise<Page<T>> {
+  return readSortedPage(args, {
+    order: 'ID',
+    isValue: () => false,
+    positionOf: ({ id }) => ({ value: null, id }),
+    rows: (after, limit) => source.rows(after?.id ?? null, limit),
+    count: source.count,
+  });
+}
+
+/**
+ * Reads one page of a list in an order of its own; the cursor is where the last row on it stands.
+ * @throws ValidationError when `first` is out of its range or `after` is no cursor of this order.
+ */
+export async function readSortedPage<T>(
+  args: PageArgs,
+  source: SortedSource<T>,
+  defaultPage = DEFAULT_PAGE,
+): Promise<Page<T>> {
+  const first = args.first ?? defaultPage;
   if (first < 1 || first > LARGEST_PAGE) {
     throw new ValidationError([{ path: 'first', message: `must be from 1 to ${LARGEST_PAGE}` }]);
   }
-  const after = args.after ? decodeCursor(args.after) : null;
+  const after = args.after ? decodeCursor(args.after, source) : null;
   const rows = await source.rows(after, first + 1);
-  const edges = rows.slice(0, first).map((node) => ({ cursor: encodeCursor(node.id), node }));
+  const edges = rows
+    .slice(0, first)
+    .map((node) => ({ cursor: encodeCursor(source.order, source.positionOf(node)), node }));
   return {
     edges,
     pageInfo: {
@@ -101,16 +142,4 @@ export function queryOfNodes<Query extends { include?: object | null }>(
   info: GraphQLResolveInfo,
 ): Query {
   return queryFromInfo({ context, info, paths: [['nodes'], ['edges', 'node']] }) as Query;
-}
-
-export function encodeCursor(id: string): string {
-  return Buffer.from(`id:${id}`).toString('base64url');
-}
-
-function decodeCursor(cursor: string): string {
-  const [kind, id = ''] = Buffer.from(cursor.slice(0, 100), 'base64url').toString().split(':');
-  if (kind === 'id' && isUuid(id)) return id;
-  throw new ValidationError([
-    { path: 'after', message: 'is not a cursor of this list; pass pageInfo.endCursor of the page before' },
-  ]);
 }

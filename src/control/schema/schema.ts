@@ -4,6 +4,8 @@ import './scalars.ts';
 import './errors.ts';
 import '../accounts/accounts.ts';
 import '../audit/audit.ts';
+import '../budgets/budgets.ts';
+import '../catalog/catalog.ts';
 import '../completions/completions.ts';
 import '../metrics/metrics.ts';
 import '../providers/providers.ts';

@@ -6,13 +6,14 @@ import { executeWith } from '../execute.ts';
 
 const KEY = 'sk-live-0123456789abcdefa1b2';
 const PROVIDER = `id slug name kind baseUrl isEnabled isActive priority timeoutMs version keyHint
-  models { name displayName inputPrice outputPrice cacheReadPrice cacheWritePrice contextTokens maxOutputTokens isEnabled }`;
+  models { nodes { name displayName inputPrice outputPrice cacheReadPrice cacheWritePrice contextTokens maxOutputTokens isEnabled } }`;
 const FAILURES = `... on Error { code message } ... on ValidationError { issues { path message } }`;
 
 interface Provider {
   id: string;
   slug: string;
   version: number;
+  models: { nodes: object[] };
   [field: string]: unknown;
 }
 interface Failure {
@@ -87,7 +88,7 @@ describe('createProvider', () => {
       version: 1,
       keyHint: 'sk-…a1b2',
     });
-    expect(made.provider.models).toEqual([
+    expect(made.provider.models.nodes).toEqual([
       {
         name: 'm1',
         displayName: 'm1',
@@ -181,7 +182,7 @@ describe('updateProvider', () => {
       priority: 7,
       timeoutMs: 5_000,
       version: version + 1,
-      models: [{ name: 'm', inputPrice: '1' }],
+      models: { nodes: [{ name: 'm', inputPrice: '1' }] },
     });
     expect(server.services.snapshots.current.providersById.get(id)).toMatchObject({ name: 'Y', timeoutMs: 5_000 });
   });
@@ -195,7 +196,7 @@ describe('updateProvider', () => {
       { name: 'a', contextTokens: null, displayName: 'A' },
     ];
     const { provider } = await change('updateProvider', { id, version, models: changes });
-    expect(provider.models).toMatchObject([
+    expect(provider.models.nodes).toMatchObject([
       { name: 'a', displayName: 'A', inputPrice: '1', contextTokens: null, isEnabled: true },
       { name: 'b', displayName: 'b', inputPrice: null, contextTokens: 10, isEnabled: false },
       { name: 'c', inputPrice: '3', outputPrice: '4' },

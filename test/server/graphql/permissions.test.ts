@@ -27,6 +27,10 @@ const ACCESS: Record<string, Scope> = {
   'Query.request': 'user',
   'Query.requests': 'user',
   'Query.metrics': 'user',
+  'Query.model': 'public',
+  'Query.models': 'public',
+  'Query.budgets': 'user',
+  'Query.budget': 'user',
   'Mutation.logIn': 'public',
   'Mutation.refreshToken': 'public',
   'Mutation.createApiKey': 'user',
@@ -35,9 +39,16 @@ const ACCESS: Record<string, Scope> = {
   'Mutation.updateProvider': 'admin',
   'Mutation.setProviderKey': 'admin',
   'Mutation.activateProvider': 'admin',
+  'Mutation.setBudget': 'user',
+  'Mutation.deleteBudget': 'user',
+  'Mutation.createModel': 'admin',
+  'Mutation.updateModel': 'admin',
+  'Mutation.deleteModel': 'admin',
   'Mutation.complete': 'completions',
   'Subscription.completion': 'completions',
+  'Subscription.metricsUpdated': 'user',
   'Subscription.configurationChanged': 'admin',
+  'Subscription.budgetChanged': 'user',
 };
 
 type Scope = 'public' | 'completions' | 'user' | 'admin';
