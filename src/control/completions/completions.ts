@@ -18,10 +18,12 @@ import { directOutcome } from '../schema/result.ts';
 import { CompletionEventType } from './events.ts';
 import { CompletionInputType } from './input-types.ts';
 import './request-log.ts';
+import './request-logged.ts';
 import { complete, streamCompletion } from './run.ts';
 import { CompletionType } from './types.ts';
 
 export { type CompletionFilter, completionFilterFields, visibleFilter } from './filter.ts';
+export { requestTail } from './request-logged.ts';
 export { RequestStatusEnum } from './types.ts';
 
 builder.mutationField('complete', (t) =>

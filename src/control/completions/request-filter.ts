@@ -1,6 +1,7 @@
 import type { Caller } from '../../gateway/admission/caller.ts';
 import type { ValidationIssue } from '../../platform/errors.ts';
 import { type CompletionFilter, visibleFilter } from './filter.ts';
+import type { LoggedRequest } from './request-rows.ts';
 
 /** Ids carry the time at which they were made; a row's own time is at most this far from it. */
 const CLOCK_MARGIN_MS = 60_000;
@@ -13,6 +14,17 @@ export interface RequestFilter extends CompletionFilter {
   to?: Date | null | undefined;
 }
 
+/** A condition on the table completions, in which each `?` is the value. */
+export interface Clause {
+  sql: string;
+  value: unknown;
+}
+
+/** The same condition for Postgres and for a request in memory. */
+export interface RequestClause extends Clause {
+  fits: (request: LoggedRequest) => boolean;
+}
+
 /** A part of a WHERE clause; its parameters are numbered from $1. */
 export interface Condition {
   sql: string;
@@ -20,41 +32,66 @@ export interface Condition {
 }
 
 /**
- * The requests that `caller` may see and `filter` asks for, as a condition on the table completions.
+ * The requests that `caller` may see and `filter` asks for: those that fit all clauses.
  * @throws ValidationError for malformed ids and times, ForbiddenError when a user asks for another's requests.
  */
-export function requestCondition(caller: Caller, filter: RequestFilter, after: string | null): Condition {
-  const { userId: owner } = visibleFilter(caller, filter, issuesOf(filter));
-  const parts: string[] = [];
-  const values: unknown[] = [];
-  const require = (sql: string, value: unknown) => {
-    values.push(value);
-    parts.push(sql.replaceAll('?', `$${values.length}`));
+export function requestClauses(caller: Caller, filter: RequestFilter): RequestClause[] {
+  const { userId, apiKeyId, status, provider, model, route } = visibleFilter(caller, filter, issuesOf(filter));
+  const clauses: RequestClause[] = [];
+  const equal = (column: string, wanted: string | null | undefined, of: (request: LoggedRequest) => string | null) => {
+    if (!wanted) return;
+    const value = storable(wanted);
+    clauses.push({ sql: `${column} = ?`, value, fits: (request) => of(request) === value });
   };
-  if (owner) require('user_id = ?', owner);
-  if (filter.status) require('status = ?::"RequestStatus"', filter.status);
-  if (filter.provider) require('provider_slug = ?', storable(filter.provider));
-  if (filter.model) require('model = ?', storable(filter.model));
-  if (filter.route) require('route_slug = ?', storable(filter.route));
-  if (filter.apiKeyId) require('api_key_id = ?', filter.apiKeyId);
-  if (filter.search) addSearch(filter.search, require);
-  // The bounds on the id are what lets Postgres leave whole partitions aside.
-  if (filter.from) {
-    require('id >= ?', firstId(filter.from.getTime() - CLOCK_MARGIN_MS));
-    require('started_at >= ?', filter.from);
-  }
-  if (filter.to) {
-    require('id < ?', firstId(filter.to.getTime() + CLOCK_MARGIN_MS));
-    require('started_at < ?', filter.to);
-  }
-  if (after) require('id < ?', after);
-  return { sql: parts.join(' AND ') || 'true', values };
+  equal('user_id', userId?.toLowerCase(), (request) => request.userId);
+  equal('api_key_id', apiKeyId?.toLowerCase(), (request) => request.apiKeyId);
+  equal('status', status, (request) => request.status);
+  equal('provider_slug', provider, (request) => request.provider);
+  equal('model', model, (request) => request.model);
+  equal('route_slug', route, (request) => request.route);
+  if (filter.search) clauses.push(searchClause(filter.search));
+  if (filter.from) clauses.push(...fromClauses(filter.from));
+  if (filter.to) clauses.push(...toClauses(filter.to));
+  return clauses;
 }
 
-function addSearch(search: string, require: (sql: string, value: unknown) => void): void {
-  const pattern = `%${storable(search).replace(/[\\%_]/g, '\\$&')}%`;
-  require(`(id::text ILIKE ? OR error_code ILIKE ? OR error_message ILIKE ?
-      OR EXISTS (SELECT 1 FROM jsonb_each_text(tags) AS tag WHERE tag.key ILIKE ? OR tag.value ILIKE ?))`, pattern);
+/** All of these at once. */
+export function conditionOf(clauses: readonly Clause[]): Condition {
+  const parts = clauses.map(({ sql }, index) => sql.replaceAll('?', `$${index + 1}`));
+  return { sql: parts.join(' AND ') || 'true', values: clauses.map(({ value }) => value) };
+}
+
+/** Postgres folds letters as its locale says; only of A to Z is that known, so they alone fit in either case. */
+function searchClause(search: string): RequestClause {
+  const text = storable(search);
+  const folded = foldCase(text);
+  return {
+    sql: `(id::text ILIKE ? COLLATE "C" OR error_code ILIKE ? COLLATE "C" OR error_message ILIKE ? COLLATE "C"
+      OR EXISTS (SELECT 1 FROM jsonb_each_text(tags) AS tag
+                  WHERE tag.key ILIKE ? COLLATE "C" OR tag.value ILIKE ? COLLATE "C"))`,
+    value: `%${text.replace(/[\\%_]/g, '\\$&')}%`,
+    fits: ({ id, errorCode, errorMessage, tags }) =>
+      [id, errorCode ?? '', errorMessage ?? '', ...Object.entries(tags).flat()].some((one) =>
+        foldCase(one).includes(folded),
+      ),
+  };
+}
+
+/** The bounds on the id are what lets Postgres leave whole partitions aside. */
+function fromClauses(from: Date): RequestClause[] {
+  const first = firstId(from.getTime() - CLOCK_MARGIN_MS);
+  return [
+    { sql: 'id >= ?', value: first, fits: ({ id }) => id >= first },
+    { sql: 'started_at >= ?', value: from, fits: ({ startedAt }) => startedAt >= from },
+  ];
+}
+
+function toClauses(to: Date): RequestClause[] {
+  const end = firstId(to.getTime() + CLOCK_MARGIN_MS);
+  return [
+    { sql: 'id < ?', value: end, fits: ({ id }) => id < end },
+    { sql: 'started_at < ?', value: to, fits: ({ startedAt }) => startedAt < to },
+  ];
 }
 
 function issuesOf(filter: RequestFilter): ValidationIssue[] {
@@ -74,7 +111,11 @@ function firstId(ms: number): string {
   return `${hex.slice(0, 8)}-${hex.slice(8)}-0000-0000-000000000000`;
 }
 
-/** Postgres refuses texts with NUL, and no row has one. */
+function foldCase(text: string): string {
+  return text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
+}
+
+/** As the ledger stores texts: Postgres takes neither NUL nor half a surrogate pair. */
 function storable(text: string): string {
-  return text.replaceAll('\0', '\ufffd');
+  return text.replace(/[\0\p{Cs}]/gu, '\ufffd');
 }

@@ -3,11 +3,9 @@ import { isUuid } from '../../platform/ids.ts';
 import { builder } from '../schema/builder.ts';
 import { connectionOf, pageArgs, pageComplexity, readPage } from '../schema/connections.ts';
 import { ErrorCodeEnum } from '../schema/errors.ts';
-import { visibleOwner } from '../schema/visible-owner.ts';
-import { loadAttempts } from './attempt-loader.ts';
 import { completionFilterFields } from './filter.ts';
-import { requestCondition } from './request-filter.ts';
-import { countRequests, type LoggedRequest, readRequests } from './request-rows.ts';
+import { type Clause, conditionOf, requestClauses } from './request-filter.ts';
+import { countRequests, type LoggedRequest, readRequests, toErrorCode } from './request-rows.ts';
 import { AttemptType, RequestStatusEnum, UsageType } from './types.ts';
 
 const DoorEnum = builder.enumType('Door', {
@@ -26,10 +24,15 @@ const Tag = builder.objectRef<{ name: string; value: string }>('Tag').implement(
   }),
 });
 
-const Request = builder.objectRef<LoggedRequest>('Request').implement({
+export const Request = builder.objectRef<LoggedRequest>('Request').implement({
   description: 'A completion as the ledger has it. Prompts and answers are not stored.',
   fields: (t) => ({
     id: t.exposeID('id', { description: 'The `requestId` of its answer, a UUIDv7.' }),
+    seq: t.expose('seq', {
+      type: 'BigInt',
+      description:
+        'Position in the ledger, which is the order in which requests were written to it; no gaps over everybody’s. `requestLogged` resumes from it.',
+    }),
     status: t.expose('status', { type: RequestStatusEnum, description: 'How it ended.' }),
     door: t.expose('door', { type: DoorEnum, description: 'The way it came in.' }),
     isStreamed: t.exposeBoolean('isStreamed', { description: 'Whether its answer was streamed.' }),
@@ -51,7 +54,12 @@ const Request = builder.objectRef<LoggedRequest>('Request').implement({
       nullable: true,
       description: 'Why the answer ended: `stop`, `length`, `tool_calls`, `content_filter`. Null: it did not.',
     }),
-    errorCode: t.expose('errorCode', { type: ErrorCodeEnum, nullable: true, description: 'Null: it did not fail.' }),
+    errorCode: t.field({
+      type: ErrorCodeEnum,
+      nullable: true,
+      description: 'Null: it did not fail.',
+      resolve: ({ errorCode }) => toErrorCode(errorCode),
+    }),
     errorMessage: t.exposeString('errorMessage', { nullable: true, description: 'What went wrong, in a sentence.' }),
     usage: t.expose('usage', { type: UsageType, description: 'What it used, over all attempts.' }),
     cost: t.expose('cost', {
@@ -68,7 +76,7 @@ const Request = builder.objectRef<LoggedRequest>('Request').implement({
     attempts: t.field({
       type: [AttemptType],
       description: 'The upstream calls, the first one first.',
-      resolve: ({ id }, _args, context) => loadAttempts(context, id),
+      resolve: ({ attempts }) => attempts(),
     }),
     configVersion: t.expose('configVersion', {
       type: 'BigInt',
@@ -86,12 +94,13 @@ const Request = builder.objectRef<LoggedRequest>('Request').implement({
   }),
 });
 
-const RequestFilter = builder.inputType('RequestFilter', {
-  description: 'Which requests to list; all that is given must fit.',
+export const RequestFilter = builder.inputType('RequestFilter', {
+  description: 'Which requests are meant; all that is given must fit.',
   fields: (t) => ({
     ...completionFilterFields(t),
     search: t.string({
-      description: 'Part of an id, of an error’s code or message, or of a tag’s name or value. Up to 200 characters.',
+      description:
+        'Part of an id, of an error’s code or message, or of a tag’s name or value; A to Z in either case. Up to 200 characters.',
     }),
     from: t.field({ type: 'DateTime', description: 'Started at this time or later. Makes a search faster.' }),
     to: t.field({ type: 'DateTime', description: 'Started before this time.' }),
@@ -109,11 +118,8 @@ builder.queryFields((t) => ({
     args: { id: t.arg.id({ required: true, description: 'The `requestId` of its answer.' }) },
     resolve: async (_root, { id }, { caller, services }) => {
       if (!isUuid(id)) return null;
-      const owner = visibleOwner(caller, null);
-      const condition = owner
-        ? { sql: 'id = $1 AND user_id = $2', values: [id, owner] }
-        : { sql: 'id = $1', values: [id] };
-      return (await readRequests(services.pool, condition, 1))[0] ?? null;
+      const condition = conditionOf([{ sql: 'id = ?', value: id }, ...requestClauses(caller, {})]);
+      return (await readRequests(services.pool, condition, 'id DESC', 1))[0] ?? null;
     },
   }),
   requests: t.field({
@@ -122,10 +128,15 @@ builder.queryFields((t) => ({
     description: 'The request log, newest first: your own, or everybody’s for admins.',
     complexity: pageComplexity,
     args: { filter: t.arg({ type: RequestFilter, description: 'Default: all.' }), ...pageArgs() },
-    resolve: (_root, { filter, ...page }, { caller, services }) =>
-      readPage(page, {
-        rows: (after, limit) => readRequests(services.pool, requestCondition(caller, filter ?? {}, after), limit),
-        count: () => countRequests(services.pool, requestCondition(caller, filter ?? {}, null)),
-      }),
+    resolve: (_root, { filter, ...page }, { caller, services: { pool } }) => {
+      const clauses = requestClauses(caller, filter ?? {});
+      return readPage(page, {
+        rows: (after, limit) => {
+          const behind: Clause[] = after ? [{ sql: 'id < ?', value: after }] : [];
+          return readRequests(pool, conditionOf([...clauses, ...behind]), 'id DESC', limit);
+        },
+        count: () => countRequests(pool, conditionOf(clauses)),
+      });
+    },
   }),
 }));

@@ -9,6 +9,8 @@ import type { ReportedUsage } from './types.ts';
 /** A completion as the ledger has it. */
 export interface LoggedRequest {
   id: string;
+  /** Position in the order in which requests were committed; no gaps. */
+  seq: bigint;
   status: RequestStatus;
   door: Door;
   isStreamed: boolean;
@@ -21,7 +23,8 @@ export interface LoggedRequest {
   provider: string | null;
   model: string | null;
   finishReason: string | null;
-  errorCode: ErrorCode | null;
+  /** As it was written, by whichever version. */
+  errorCode: string | null;
   errorMessage: string | null;
   usage: ReportedUsage;
   cost: Picodollars | null;
@@ -31,6 +34,8 @@ export interface LoggedRequest {
   configVersion: bigint;
   tags: Readonly<Record<string, string>>;
   warnings: readonly string[];
+  /** Its attempts in the order in which they were made. The first call reads those of all that were read with it. */
+  attempts: () => Promise<AttemptReport[]>;
 }
 
 interface OutcomeRow {
@@ -54,6 +59,7 @@ interface OutcomeRow {
 }
 
 interface CompletionRow extends OutcomeRow {
+  seq: string;
   door: Door;
   is_streamed: boolean;
   user_id: string | null;
@@ -79,15 +85,41 @@ interface AttemptRow extends OutcomeRow {
 const OUTCOME = `id, status::text, started_at, finished_at, provider_slug, model, finish_reason, error_code, error_message,
   input_tokens, output_tokens, cached_tokens, reasoning_tokens, is_estimated, cost::text, latency_ms, time_to_first_token_ms`;
 
-/** The newest `limit` of those that `condition` lets through, newest first. */
-export async function readRequests(pool: Pool, condition: Condition, limit: number): Promise<LoggedRequest[]> {
+/** How a list of requests is sorted: newest first, or as they were committed. `seq` alone would be the text of it. */
+type Order = 'id DESC' | 'completions.seq';
+
+/** The first `limit` of those that `condition` lets through. */
+export async function readRequests(
+  pool: Pool,
+  condition: Condition,
+  order: Order,
+  limit: number,
+): Promise<LoggedRequest[]> {
   const { rows } = await pool.query<CompletionRow>(
-    `SELECT ${OUTCOME}, door, is_streamed, user_id, api_key_id, route_slug, requested_model, attempt_count,
+    `SELECT ${OUTCOME}, seq::text, door, is_streamed, user_id, api_key_id, route_slug, requested_model, attempt_count,
             config_version::text, tags, warnings
-       FROM completions WHERE ${condition.sql} ORDER BY id DESC LIMIT ${limit}`,
+       FROM completions WHERE ${condition.sql} ORDER BY ${order} LIMIT ${limit}`,
     condition.values,
   );
-  return rows.map(toRequest);
+  const attempts = attemptsOf(
+    pool,
+    rows.map(({ id }) => id),
+  );
+  return rows.map((row) => toRequest(row, attempts));
+}
+
+type Attempts = ReadonlyMap<string, AttemptReport[]>;
+
+/** Reads the attempts of these completions when they are first asked for. A failure is not remembered. */
+function attemptsOf(pool: Pool, completionIds: readonly string[]): () => Promise<Attempts> {
+  let reading: Promise<Attempts> | null = null;
+  return () => {
+    reading ??= readAttempts(pool, completionIds).catch((error) => {
+      reading = null;
+      throw error;
+    });
+    return reading;
+  };
 }
 
 export async function countRequests(pool: Pool, condition: Condition): Promise<number> {
@@ -96,11 +128,7 @@ export async function countRequests(pool: Pool, condition: Condition): Promise<n
   return rows[0]?.count ?? 0;
 }
 
-/** The attempts of several completions in one statement, each list in the order in which they were made. */
-export async function readAttempts(
-  pool: Pool,
-  completionIds: readonly string[],
-): Promise<Map<string, AttemptReport[]>> {
+async function readAttempts(pool: Pool, completionIds: readonly string[]): Promise<Attempts> {
   const attempts = new Map<string, AttemptReport[]>();
   const { rows } = await pool.query<AttemptRow>(
     `SELECT ${OUTCOME}, completion_id, number, answered_model, upstream_status, cache_write_tokens
@@ -115,9 +143,11 @@ export async function readAttempts(
   return attempts;
 }
 
-function toRequest(row: CompletionRow): LoggedRequest {
+function toRequest(row: CompletionRow, attempts: () => Promise<Attempts>): LoggedRequest {
+  const { id } = row;
   return {
-    id: row.id,
+    id,
+    seq: BigInt(row.seq),
     status: row.status,
     door: row.door,
     isStreamed: row.is_streamed,
@@ -130,7 +160,7 @@ function toRequest(row: CompletionRow): LoggedRequest {
     provider: row.provider_slug,
     model: row.model,
     finishReason: row.finish_reason,
-    errorCode: toErrorCode(row.error_code),
+    errorCode: row.error_code,
     errorMessage: row.error_message,
     usage: toUsage(row, null),
     cost: toMoney(row.cost),
@@ -140,6 +170,7 @@ function toRequest(row: CompletionRow): LoggedRequest {
     configVersion: BigInt(row.config_version),
     tags: row.tags,
     warnings: row.warnings,
+    attempts: async () => (await attempts()).get(id) ?? [],
   };
 }
 
@@ -181,7 +212,7 @@ function toMoney(text: string | null): Picodollars | null {
 }
 
 /** A newer version of Signalbox may have written codes that this one does not know. */
-function toErrorCode(code: string | null): ErrorCode | null {
+export function toErrorCode(code: string | null): ErrorCode | null {
   if (code === null) return null;
   return Object.hasOwn(ERROR_CODES, code) ? (code as ErrorCode) : 'INTERNAL';
 }

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Condition, requestCondition } from '../../../src/control/completions/request-filter.ts';
+import { type Condition, conditionOf, requestClauses } from '../../../src/control/completions/request-filter.ts';
 import { hashApiKey } from '../../../src/platform/crypto.ts';
 import { uuidv7 } from '../../../src/platform/ids.ts';
 import { ADMIN, type Credential, startServer, type TestServer } from '../../kit/server.ts';
@@ -224,7 +224,7 @@ describe('requests', () => {
       return new Set(names).size;
     };
     const all = await scanned({ sql: 'true', values: [] });
-    const some = await scanned(requestCondition({ kind: 'USER', account, expiresAt: 0 }, filter, null));
+    const some = await scanned(conditionOf(requestClauses({ kind: 'USER', account, expiresAt: 0 }, filter)));
     expect(all).toBeGreaterThan(some);
     expect(some).toBeGreaterThan(0);
   });

@@ -1,0 +1,51 @@
+import { ValidationError } from '../../platform/errors.ts';
+import { builder } from '../schema/builder.ts';
+import type { Services } from '../schema/context.ts';
+import { visibleOwner } from '../schema/visible-owner.ts';
+import { requestClauses } from './request-filter.ts';
+import { Request, RequestFilter } from './request-log.ts';
+import { RequestTail } from './request-tail.ts';
+
+const tailOf = new WeakMap<Services, RequestTail>();
+
+/** The tail of the ledger on the server with these services. */
+export function requestTail(services: Services): RequestTail {
+  const tail = tailOf.get(services) ?? new RequestTail(services);
+  tailOf.set(services, tail);
+  return tail;
+}
+
+const RequestLoggedInput = builder.inputType('RequestLoggedInput', {
+  description: 'Which requests to follow, and from where.',
+  fields: (t) => ({
+    afterSeq: t.field({
+      type: 'BigInt',
+      description:
+        'Begin behind the request with this `seq`: the last one that was received resumes, `"0"` is from the start. Default: what is logged from now on.',
+    }),
+    filter: t.field({ type: RequestFilter, description: 'Default: all.' }),
+  }),
+});
+
+builder.subscriptionField('requestLogged', (t) =>
+  t.field({
+    type: Request,
+    authScopes: { user: true },
+    description:
+      'Each request within a second of its end, on whichever server, in the order of `seq`: your own, or everybody’s for admins. To miss and repeat nothing, subscribe again with the last `seq` as `afterSeq`. Waits for slow readers; one who falls behind gets everything, later.',
+    args: { input: t.arg({ type: RequestLoggedInput, description: 'Default: all from now on.' }) },
+    subscribe: (_root, { input }, { caller, services, signal }) => {
+      const clauses = requestClauses(caller, input?.filter ?? {});
+      const afterSeq = input?.afterSeq ?? null;
+      if (afterSeq !== null && afterSeq < 0n) {
+        throw new ValidationError([{ path: 'afterSeq', message: 'must be 0 or more' }]);
+      }
+      return requestTail(services).follow(clauses, afterSeq, signal);
+    },
+    visible: ({ userId }, caller) => {
+      const owner = visibleOwner(caller, null);
+      return owner === null || owner === userId;
+    },
+    resolve: (request) => request,
+  }),
+);
