@@ -59,6 +59,7 @@ const SELECTIONS: Record<string, string> = {
   apiKeys: 'nodes { id name metadata } totalCount pageInfo { endCursor }',
   requests: 'nodes { id tags { name value } errorMessage attempts { number } } totalCount',
   request: 'id status attempts { number }',
+  requestLogged: 'id seq attempts { number }',
   provider: 'id slug models { nodes { name } totalCount }',
   models: 'nodes { id slug inputPrice } totalCount pageInfo { endCursor }',
   model: 'id slug inputPrice',

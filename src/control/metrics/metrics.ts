@@ -3,6 +3,9 @@ import { builder } from '../schema/builder.ts';
 import { readMetrics } from './reading.ts';
 import { spanOf } from './span.ts';
 import { Metrics, MetricsFilterType, MetricsRangeEnum } from './types.ts';
+import './updates.ts';
+
+export { liveViews } from './updates.ts';
 
 builder.queryField('metrics', (t) =>
   t.field({

@@ -48,6 +48,7 @@ const ACCESS: Record<string, Scope> = {
   'Subscription.completion': 'completions',
   'Subscription.metricsUpdated': 'user',
   'Subscription.configurationChanged': 'admin',
+  'Subscription.requestLogged': 'user',
   'Subscription.budgetChanged': 'user',
 };
 

@@ -1,0 +1,43 @@
+import { ForbiddenError } from '../../platform/errors.ts';
+import { visibleFilter } from '../completions/completions.ts';
+import { builder } from '../schema/builder.ts';
+import type { Services } from '../schema/context.ts';
+import { visibleOwner } from '../schema/visible-owner.ts';
+import { LiveViews } from './live-views.ts';
+import { Metrics, MetricsFilterType, MetricsRangeEnum } from './types.ts';
+
+const viewsOf = new WeakMap<Services, LiveViews>();
+
+/** The views that are watched on the server with these services. */
+export function liveViews(services: Services): LiveViews {
+  const views = viewsOf.get(services) ?? new LiveViews(services);
+  viewsOf.set(services, views);
+  return views;
+}
+
+const MetricsUpdatedInput = builder.inputType('MetricsUpdatedInput', {
+  description: 'Which numbers to watch.',
+  fields: (t) => ({
+    range: t.field({ type: MetricsRangeEnum, defaultValue: 'LAST_HOUR', description: 'How far back; it moves on.' }),
+    filter: t.field({ type: MetricsFilterType, description: 'Which completions count. Default: all.' }),
+  }),
+});
+
+builder.subscriptionField('metricsUpdated', (t) =>
+  t.field({
+    type: Metrics,
+    authScopes: { user: true },
+    description:
+      'Numbers about completions, at once and then whenever they have changed, at most once a second: your own, or everybody’s for admins. Who reads slowly gets the newest. All who watch the same numbers share one reading.',
+    args: { input: t.arg({ type: MetricsUpdatedInput, description: 'Default: everything in the last hour.' }) },
+    subscribe: (_root, { input }, { caller, services, signal }) => {
+      const filter = visibleFilter(caller, input?.filter ?? {});
+      return liveViews(services).watch(input?.range ?? 'LAST_HOUR', filter, signal);
+    },
+    visible: ({ filter: { userId = null } }, caller) => {
+      if (visibleOwner(caller, userId) === userId) return true;
+      throw new ForbiddenError('Only admins may see what is another’s.');
+    },
+    resolve: (reading) => reading,
+  }),
+);
