@@ -1,77 +1,168 @@
-import { existsSync } from 'node:fs';
-import { type Browser, chromium, type Page } from 'playwright-core';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Browser } from 'playwright-core';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { Tokens } from '../../../src/gateway/admission/tokens.ts';
+import {
+  answer,
+  answerText,
+  CHROMIUM,
+  enterCredential,
+  enterHeaders,
+  execute,
+  type GraphiQL,
+  launchBrowser,
+  logIn,
+  openGraphiQL,
+  STEP_MS,
+  visit,
+} from '../../browser/browser.ts';
 import { eventually } from '../../kit/eventually.ts';
-import { startServer, type TestServer } from '../../kit/server.ts';
+import { ADMIN, JWT_SECRET, startServer, type TestServer } from '../../kit/server.ts';
 
-const executablePath = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync);
-const LIMIT_MS = 60_000;
+const ME = 'query Me { me { email role } }';
+const STREAM = `subscription Stream {
+  completion(input: { model: "sandbox-small", messages: [{ role: USER, content: "Hello" }] }) {
+    __typename
+    ... on CompletionDelta { text }
+  }
+}`;
 
-describe.skipIf(!executablePath)('GraphiQL in a browser', () => {
+vi.setConfig({ testTimeout: 2 * STEP_MS });
+
+describe.skipIf(!CHROMIUM)('GraphiQL in a browser', () => {
   let server: TestServer;
   let browser: Browser;
-  const problems: string[] = [];
-  const sockets: string[] = [];
+  let graphiql: GraphiQL;
 
   beforeAll(async () => {
     server = await startServer();
-    browser = await chromium.launch({ executablePath: executablePath as string, args: ['--no-sandbox'] });
-  }, LIMIT_MS);
+    browser = await launchBrowser();
+  }, STEP_MS);
+  afterEach(async () => {
+    expect(graphiql.problems).toEqual([]);
+    await graphiql.page.context().close();
+  });
   afterAll(async () => {
     await browser?.close();
     await server?.close();
   });
 
-  /** Runs a query on a fresh page, with the admin's API key among the headers. */
-  async function run(query: string): Promise<Page> {
-    const page = await browser.newPage();
-    page.on('websocket', (socket) => sockets.push(socket.url()));
-    page.on('pageerror', (error) => problems.push(error.message));
-    page.on('request', (request) => {
-      if (!/^(blob|data|https?:\/\/127\.0\.0\.1)/.test(request.url())) problems.push(request.url());
-    });
-    await page.goto(`${server.url}/graphql?query=${encodeURIComponent(query)}`);
-    await enterHeaders(page);
-    await page.locator('.graphiql-execute-button').click();
-    return page;
+  async function open(query?: string) {
+    graphiql = await openGraphiQL(browser, server.url, query);
+    return graphiql.page;
   }
 
-  /** Types like a person, whom the editor helps with quotes and brackets; again, if it was not ready for the keys. */
-  async function enterHeaders(page: Page): Promise<void> {
-    await page.getByRole('button', { name: 'Headers' }).click();
-    const editor = page.locator('.graphiql-editor-tool .monaco-editor').last();
-    const headers = JSON.stringify({ authorization: `Bearer ${server.apiKey}` });
-    await eventually(async () => {
-      await editor.click();
-      await page.keyboard.press('ControlOrMeta+A');
-      await page.keyboard.press('Delete');
-      await page.keyboard.type(headers, { delay: 5 });
-      const entered = await editor.locator('.view-lines').textContent();
-      expect(entered?.replaceAll('\u00a0', ' ')).toBe(headers);
-    }, LIMIT_MS);
-  }
+  test('signs in with e-mail and password, and stays signed in when it is loaded again', async () => {
+    const page = await open(ME);
+    await logIn(page, ADMIN);
+    await page.getByText(`Signed in as ${ADMIN.email} (ADMIN), until`).waitFor();
+    await execute(page);
+    await answer(page).getByText('"ADMIN"').waitFor();
 
-  test(
-    'runs a query with the headers that were entered',
-    async () => {
-      const page = await run('{ me { email role } }');
-      await page.locator('.result-window', { hasText: 'admin@signalbox.local' }).waitFor({ timeout: LIMIT_MS });
-      expect(problems).toEqual([]);
-      await page.close();
-    },
-    2 * LIMIT_MS,
-  );
+    await visit(page, server.url);
+    await page.getByText(`Signed in as ${ADMIN.email}`).waitFor();
+    await execute(page);
+    await answer(page).getByText('"ADMIN"').waitFor();
+  });
 
-  test(
-    'runs a subscription over WebSocket with the headers that were entered',
-    async () => {
-      const input = '{ model: "sandbox-small", messages: [{ role: USER, content: "Hello" }] }';
-      const page = await run(`subscription { completion(input: ${input}) { __typename } }`);
-      await page.locator('.result-window', { hasText: 'CompletionFinished' }).waitFor({ timeout: LIMIT_MS });
-      expect(sockets).toEqual([`${server.url.replace('http', 'ws')}/graphql`]);
-      expect(problems).toEqual([]);
-      await page.close();
-    },
-    2 * LIMIT_MS,
-  );
+  test('says why it could not sign in, and lets one try again', async () => {
+    const page = await open();
+    await logIn(page, { ...ADMIN, password: 'not the password' });
+    await page.getByRole('alert').getByText('E-mail address or password is wrong.').waitFor();
+    await enterCredential(page, `sbx_${'z'.repeat(40)}`);
+    await page.getByRole('alert').getByText('The API key is not valid').waitFor();
+    await logIn(page, ADMIN);
+    await page.getByText('Signed in as').waitFor();
+    expect(await page.getByRole('alert').textContent()).toBe('');
+  });
+
+  test('keeps credentials out of the address, of local storage and of cookies', async () => {
+    const page = await open(ME);
+    await logIn(page, ADMIN);
+    await page.getByText('Signed in as').waitFor();
+    await execute(page);
+    await answer(page).getByText('"ADMIN"').waitFor();
+    const kept = await page.evaluate('JSON.stringify(localStorage) + document.cookie + location.href');
+    expect(kept).toContain(ME);
+    expect(kept).not.toMatch(/eyJ|Bearer|correct horse/);
+  });
+
+  test('runs subscriptions over WebSocket as whoever is signed in when they start', async () => {
+    const page = await open(STREAM);
+    await execute(page);
+    await answer(page).getByText('UNAUTHENTICATED').waitFor();
+    await enterCredential(page, server.apiKey);
+    await page.getByText('Signed in as').waitFor();
+    await execute(page);
+    await answer(page).getByText('"CompletionFinished"').waitFor();
+    expect(await answerText(page)).toContain('"streamed": "This is the Signalbox sandbox');
+    const endpoint = `${server.url.replace('http', 'ws')}/graphql`;
+    expect(graphiql.sockets).toEqual([endpoint, endpoint]);
+  });
+
+  test('signs out, which ends what runs in that name', async () => {
+    const page = await open(STREAM.replace('messages:', 'extra: { sandbox: { tokensPerSecond: 2 } }, messages:'));
+    await enterCredential(page, server.apiKey);
+    await page.getByText('Signed in as').waitFor();
+    await execute(page);
+    await answer(page).getByText('"CompletionDelta"').first().waitFor();
+    await page.getByRole('button', { name: 'Sign out' }).click();
+    await answer(page).getByText('It was ended because you signed in or out.').waitFor();
+    await eventually(() => expect(server.services.gateway.running).toBe(0));
+    expect(await page.evaluate('sessionStorage.length')).toBe(0);
+  });
+
+  test('asks to sign in again when the token has expired, and keeps the manual', async () => {
+    const account = await server.services.prisma.user.findUniqueOrThrow({ where: { email: ADMIN.email } });
+    const short = new Tokens(JWT_SECRET, 3);
+    const page = await open(ME);
+    await enterCredential(page, await short.sign(account.id));
+    await page.getByText('Signed in as').waitFor();
+    await page.getByRole('alert').getByText('The token is not valid or has expired. Sign in again.').waitFor();
+    await page.getByLabel('E-mail').waitFor();
+    await page.reload();
+    await page.getByRole('button', { name: 'Show Documentation Explorer' }).click();
+    await page.getByText('What can be read.').waitFor();
+  });
+
+  test('lets headers that are typed in win over the sign-in', async () => {
+    const page = await open(ME);
+    await enterCredential(page, server.apiKey);
+    await page.getByText('Signed in as').waitFor();
+    await enterHeaders(page, { Authorization: 'Bearer nonsense' });
+    await execute(page);
+    await answer(page).getByText('UNAUTHENTICATED').waitFor();
+    // Only what was typed is wrong.
+    await page.getByText('Signed in as').waitFor();
+    await visit(page, server.url, STREAM);
+    await enterHeaders(page, { authorization: 'Bearer nonsense' });
+    await execute(page);
+    await answer(page).getByText('The credential is not valid').waitFor();
+  });
+
+  test('uses headers that are typed in where nobody is signed in, also for subscriptions', async () => {
+    const page = await open(STREAM);
+    await enterHeaders(page, { authorization: `Bearer ${server.apiKey}` });
+    await execute(page);
+    await answer(page).getByText('"CompletionFinished"').waitFor();
+  });
+
+  test('opens the examples as tabs at the first visit, and never in the place of own ones', async () => {
+    const page = await open();
+    const tabs = page.getByRole('tab');
+    await page.getByRole('tab', { name: 'Overview' }).waitFor();
+    const examples = await tabs.count();
+    expect(examples).toBeGreaterThan(5);
+    await visit(page, server.url, ME);
+    await page.getByRole('tab', { name: 'Me', exact: true }).waitFor();
+    expect(await tabs.count()).toBe(examples + 1);
+    expect(page.url()).toBe(`${server.url}/graphql`);
+
+    await visit(page, server.url);
+    await page.getByRole('tab', { name: 'Me', exact: true }).waitFor();
+    expect(await tabs.count()).toBe(examples + 1);
+    await page.getByText('Examples').click();
+    await page.getByRole('link', { name: 'Overview' }).click();
+    await page.locator('[role=tab][aria-selected=true]', { hasText: 'Overview' }).waitFor();
+    expect(await tabs.count()).toBe(examples + 1);
+  });
 });

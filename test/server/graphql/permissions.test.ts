@@ -1,4 +1,5 @@
 import {
+  type GraphQLError,
   type GraphQLField,
   type GraphQLInputType,
   type GraphQLObjectType,
@@ -148,7 +149,7 @@ async function use(root: string, field: GraphQLField<unknown, unknown>, credenti
 }
 
 /** The errors of a subscription's first event; none when it is quiet for a while, as one that may go on is. */
-async function firstErrors(query: string, credential: Credential) {
+async function firstErrors(query: string, credential: Credential): Promise<readonly GraphQLError[]> {
   const client = server.ws(credential);
   const events = client.iterate({ query });
   const quiet = new Promise<null>((resolve) => setTimeout(resolve, QUIET_MS, null));
