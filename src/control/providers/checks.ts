@@ -1,6 +1,6 @@
 import { PROVIDER_KINDS, type ProviderKind } from '../../gateway/upstream/kinds.ts';
 import type { Provider } from '../../generated/prisma/client.ts';
-import { ConflictError, ProviderNotFoundError, ValidationError } from '../../platform/errors.ts';
+import { ProviderNotFoundError, ValidationError } from '../../platform/errors.ts';
 import { byIdOrSlug } from '../schema/by-id-or-slug.ts';
 import type { Transaction } from '../schema/change-configuration.ts';
 import type { Services } from '../schema/context.ts';
@@ -24,14 +24,6 @@ export async function findProvider(tx: Transaction, services: ProviderServices, 
 export async function activeProviderId(tx: Transaction): Promise<string | null> {
   const configuration = await tx.configuration.findUniqueOrThrow({ where: { id: 1 } });
   return configuration.activeProviderId;
-}
-
-/** A route's name is looked up before a provider's, so a provider with the same slug could not be named. */
-export async function requireFreeSlug(tx: Transaction, slug: string): Promise<void> {
-  const route = await tx.route.findFirst({ where: { OR: [{ slug }, { aliases: { has: slug } }] } });
-  if (route) throw new ConflictError(`The slug "${slug}" is taken by a route; choose another one.`);
-  const provider = await tx.provider.findUnique({ where: { slug } });
-  if (provider) throw new ConflictError(`The slug "${slug}" is taken by the provider ${provider.name}.`);
 }
 
 export async function requireInactive(tx: Transaction, provider: Provider): Promise<void> {

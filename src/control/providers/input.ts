@@ -1,14 +1,10 @@
 import { z } from 'zod';
 import { PROVIDER_KINDS, type ProviderKind } from '../../gateway/upstream/kinds.ts';
-import { isUuid } from '../../platform/ids.ts';
 import { modelsInput } from '../catalog/input.ts';
 import { text, whole } from '../schema/input-rules.ts';
+import { slugInput } from '../schema/slugs.ts';
 
 const name = text(100, 'a name of 1 to 100 characters');
-const slug = z
-  .string()
-  .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'must be 1 to 63 lower-case letters, digits or dashes, not starting with a dash')
-  .refine((value) => !isUuid(value), 'must not look like an id');
 const baseUrl = z.string().max(500, 'must be at most 500 characters').transform(normalizeBaseUrl);
 export const providerKey = z
   .string()
@@ -20,7 +16,7 @@ const kind = z.enum(Object.keys(PROVIDER_KINDS) as [ProviderKind, ...ProviderKin
 
 export const createProviderInput = z.object({
   name,
-  slug: slug.nullish(),
+  slug: slugInput.nullish(),
   kind: kind.nullish(),
   baseUrl: baseUrl.nullish(),
   isEnabled: z.boolean().nullish(),
@@ -35,7 +31,7 @@ export const updateProviderInput = z.object({
   id: z.string(),
   version: z.int().nullish(),
   name: name.nullish(),
-  slug: slug.nullish(),
+  slug: slugInput.nullish(),
   kind: kind.nullish(),
   baseUrl: baseUrl.nullish(),
   isEnabled: z.boolean().nullish(),
@@ -49,19 +45,6 @@ export const setProviderKeyInput = z.object({ provider: z.string(), key: provide
 export type CreateProviderInput = z.input<typeof createProviderInput>;
 export type UpdateProviderInput = z.input<typeof updateProviderInput>;
 export type SetProviderKeyInput = z.input<typeof setProviderKeyInput>;
-
-/** `"My Provider 2"` → `"my-provider-2"`. */
-export function slugOf(name: string): string {
-  const slug = name
-    .normalize('NFKD')
-    .replace(/\p{M}/gu, '')
-    .toLowerCase()
-    .replace(/[^a-z0-9]+/g, '-')
-    .replace(/^-+/, '')
-    .slice(0, 63)
-    .replace(/-+$/, '');
-  return slug && !isUuid(slug) ? slug : 'provider';
-}
 
 function normalizeBaseUrl(value: string, context: z.RefinementCtx): string {
   const url = URL.canParse(value) ? new URL(value) : null;

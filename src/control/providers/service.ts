@@ -5,21 +5,13 @@ import { uuidv7 } from '../../platform/ids.ts';
 import { writeModels } from '../catalog/write-models.ts';
 import { changeConfiguration } from '../schema/change-configuration.ts';
 import { parseInput } from '../schema/parse-input.ts';
-import {
-  findProvider,
-  keyNeeded,
-  mayServe,
-  type ProviderServices,
-  requireBaseUrl,
-  requireFreeSlug,
-  requireInactive,
-} from './checks.ts';
+import { requireFreeNames, slugOf } from '../schema/slugs.ts';
+import { findProvider, keyNeeded, mayServe, type ProviderServices, requireBaseUrl, requireInactive } from './checks.ts';
 import {
   type CreateProviderInput,
   createProviderInput,
   type SetProviderKeyInput,
   setProviderKeyInput,
-  slugOf,
   type UpdateProviderInput,
   updateProviderInput,
 } from './input.ts';
@@ -40,9 +32,9 @@ export async function createProvider(
   const canServe = mayServe(kind, wanted.apiKey ? 1 : 0);
   if (wanted.isEnabled && !canServe) throw keyNeeded('apiKey', wanted.name);
   const id = uuidv7();
-  const slug = wanted.slug ?? slugOf(wanted.name);
+  const slug = wanted.slug ?? slugOf(wanted.name, 'provider');
   await changeConfiguration(services, caller, async (tx, record) => {
-    await requireFreeSlug(tx, slug);
+    await requireFreeNames(tx, [slug]);
     await tx.provider.create({
       data: {
         id,
@@ -82,7 +74,7 @@ export async function updateProvider(
     const kind = wanted.kind ?? provider.kind;
     const baseUrl = wanted.baseUrl === undefined ? provider.baseUrl : wanted.baseUrl;
     requireBaseUrl(kind, baseUrl);
-    if (wanted.slug && wanted.slug !== provider.slug) await requireFreeSlug(tx, wanted.slug);
+    if (wanted.slug && wanted.slug !== provider.slug) await requireFreeNames(tx, [wanted.slug]);
     const isEnabled = wanted.isEnabled ?? provider.isEnabled;
     if (isEnabled && !mayServe(kind, provider.keys.length)) throw keyNeeded('isEnabled', provider.slug);
     if (!isEnabled && provider.isEnabled) await requireInactive(tx, provider);
