@@ -1,4 +1,5 @@
 import { banner, credentials } from './banner.ts';
+import { BudgetWatcher } from './control/budgets/watcher.ts';
 import type { Services } from './control/schema/context.ts';
 import type { SeedResult } from './control/seed.ts';
 import { seed } from './control/seed.ts';
@@ -116,6 +117,8 @@ export async function start(
     const feed = await EventFeed.open(pool, log);
     closers.push(() => feed.close());
     closers.push(await followChanges(connection, { snapshots, accounts, feed, ledgerSeq, log }));
+    const budgets = new BudgetWatcher({ prisma, ledgerSeq, feed, log });
+    closers.push(() => budgets.close());
 
     const gateway = new Gateway({ snapshots, ledger, settings, log });
     closers.push(() => gateway.close());

@@ -1,0 +1,83 @@
+import { type Caller, isAdmin } from '../../gateway/admission/caller.ts';
+import type { BudgetScope } from '../../generated/prisma/client.ts';
+import { ForbiddenError, NotFoundError, ProviderNotFoundError, RouteNotFoundError } from '../../platform/errors.ts';
+import { isUuid } from '../../platform/ids.ts';
+import { denial } from '../schema/access.ts';
+import { byIdOrSlug } from '../schema/by-id-or-slug.ts';
+import type { Services } from '../schema/context.ts';
+
+/** What a budget is about. */
+export interface Subject {
+  /** Empty for EVERYTHING. */
+  id: string;
+  /** Who may see the budget besides admins. */
+  ownerId: string | null;
+}
+
+type SubjectServices = Pick<Services, 'prisma' | 'snapshots'>;
+
+/**
+ * Finds what a budget is to be about, and makes sure that the caller may set one for it.
+ * @param wanted what the caller named; empty with EVERYTHING, and with USER for the caller
+ * @throws ForbiddenError, which does not tell whether the thing exists; NotFoundError, RouteNotFoundError,
+ *   ProviderNotFoundError
+ */
+export async function findSubject(
+  services: SubjectServices,
+  caller: Caller,
+  scope: BudgetScope,
+  wanted: string,
+): Promise<Subject> {
+  const account = accountOf(caller);
+  if (scope === 'USER' && (wanted === '' || isMe(account, wanted))) return { id: account.id, ownerId: account.id };
+  if (!isAdmin(caller) && scope !== 'API_KEY') throw notYours();
+  switch (scope) {
+    case 'EVERYTHING':
+      return { id: '', ownerId: null };
+    case 'USER':
+      return findUser(services, wanted);
+    case 'API_KEY':
+      return findApiKey(services, caller, wanted);
+    case 'ROUTE': {
+      const route = await services.prisma.route.findUnique({ where: byIdOrSlug(wanted) });
+      if (!route) throw new RouteNotFoundError('There is no route with this id or slug.');
+      return { id: route.id, ownerId: null };
+    }
+    case 'PROVIDER': {
+      const provider = await services.prisma.provider.findUnique({ where: byIdOrSlug(wanted) });
+      const { providers } = services.snapshots.current;
+      const slugs = providers.map(({ slug }) => slug);
+      if (!provider) throw new ProviderNotFoundError(wanted, slugs);
+      return { id: provider.id, ownerId: null };
+    }
+  }
+}
+
+/** The account that a caller acts as. */
+export function accountOf(caller: Caller): { id: string; email: string } {
+  if (caller.kind === 'ANONYMOUS') throw denial(caller);
+  return caller.account;
+}
+
+async function findUser({ prisma }: SubjectServices, wanted: string): Promise<Subject> {
+  // Postgres refuses texts with NUL, which no address has.
+  const email = wanted.toLowerCase().replaceAll('\0', '\ufffd');
+  const user = await prisma.user.findUnique({ where: isUuid(wanted) ? { id: wanted } : { email } });
+  if (!user) throw new NotFoundError('There is no user with this id or e-mail address.');
+  return { id: user.id, ownerId: user.id };
+}
+
+async function findApiKey({ prisma }: SubjectServices, caller: Caller, wanted: string): Promise<Subject> {
+  const key = isUuid(wanted) ? await prisma.apiKey.findUnique({ where: { id: wanted } }) : null;
+  if (!isAdmin(caller) && key?.ownerId !== accountOf(caller).id) throw notYours();
+  if (!key) throw new NotFoundError('There is no API key with this id.');
+  return { id: key.id, ownerId: key.ownerId };
+}
+
+function isMe({ id, email }: { id: string; email: string }, wanted: string): boolean {
+  return [id, email].includes(wanted.toLowerCase());
+}
+
+function notYours(): ForbiddenError {
+  return new ForbiddenError('You may set budgets for yourself and for your own API keys; all others are for admins.');
+}

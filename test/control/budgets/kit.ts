@@ -1,0 +1,159 @@
+import { expect } from 'vitest';
+import { changeAccounts } from '../../../src/control/accounts/change-accounts.ts';
+import { hashApiKey } from '../../../src/platform/crypto.ts';
+import type { Credential, TestServer } from '../../kit/server.ts';
+import { json, startUpstream, type Upstream, until, whole } from '../../kit/upstream.ts';
+
+export interface Budget {
+  id: string;
+  name: string | null;
+  scope: string;
+  subject: string | null;
+  subjectId: string | null;
+  period: string;
+  limit: string;
+  thresholds: number[];
+  periodStartsAt: string | null;
+  resetsAt: string | null;
+  spent: string;
+  remaining: string;
+  percentUsed: number;
+  crossedThresholds: number[];
+  isExceeded: boolean;
+  version: number;
+}
+
+export const BUDGET = `id name scope subject subjectId period limit enforcement thresholds periodStartsAt resetsAt spent
+  remaining percentUsed crossedThresholds isExceeded version createdAt updatedAt`;
+const SET = `mutation($input: SetBudgetInput!) { setBudget(input: $input) {
+  __typename ... on SetBudgetSuccess { budget { ${BUDGET} } } ... on Error { code message } } }`;
+
+export interface SetResult {
+  __typename: string;
+  budget: Budget;
+  code?: string;
+  message?: string;
+}
+
+export async function trySet(server: TestServer, input: object, credential?: Credential): Promise<SetResult> {
+  const { data, errors } = await server.query<{ setBudget: SetResult }, object>(SET, { input }, credential);
+  expect(errors).toEqual([]);
+  return data.setBudget;
+}
+
+/** The budget after it was set. */
+export async function set(server: TestServer, input: object, credential?: Credential): Promise<Budget> {
+  const result = await trySet(server, input, credential);
+  expect(result).toMatchObject({ __typename: 'SetBudgetSuccess' });
+  return result.budget;
+}
+
+export async function budgets(server: TestServer, credential?: Credential): Promise<Budget[]> {
+  const { data, errors } = await server.query<{ budgets: Budget[] }, object>(
+    `{ budgets { ${BUDGET} } }`,
+    {},
+    credential,
+  );
+  expect(errors).toEqual([]);
+  return data.budgets;
+}
+
+export interface Person {
+  id: string;
+  token: string;
+}
+
+export async function newUser(
+  { services }: TestServer,
+  email: string,
+  role: 'USER' | 'ADMIN' = 'USER',
+): Promise<Person> {
+  const data = { email, role, passwordHash: '-' };
+  const { id } = await changeAccounts(services, (tx, revision) => tx.user.create({ data: { ...data, revision } }));
+  return { id, token: await services.tokens.sign(id) };
+}
+
+export async function newKey(
+  { services }: TestServer,
+  ownerId: string,
+  name: string,
+): Promise<{ id: string; apiKey: string }> {
+  const apiKey = `sbx_${name.padEnd(40, 'k')}`;
+  const hash = new Uint8Array(hashApiKey(apiKey));
+  const { id } = await changeAccounts(services, (tx, revision) =>
+    tx.apiKey.create({ data: { ownerId, name, hash, hint: 'sbx_…kkkk', revision } }),
+  );
+  return { id, apiKey };
+}
+
+/** A provider that takes the prompt for the number of its tokens: at $1 per 1M of them, `"500000"` costs $0.50. */
+export function startTill(): Promise<Upstream> {
+  return startUpstream((response, received) => {
+    const { messages } = JSON.parse(received.body) as { messages: { content: string }[] };
+    const tokens = Number(messages.at(-1)?.content);
+    const usage = { prompt_tokens: tokens, completion_tokens: 0, total_tokens: tokens };
+    return json(whole('', { usage, choices: [choice] }))(response, received);
+  });
+}
+
+const choice = { index: 0, message: { role: 'assistant', content: 'Thank you.' }, finish_reason: 'stop' };
+
+/** Sends a completion that costs this much, in millionths of a dollar. */
+export async function spend(server: TestServer, microdollars: number, credential?: Credential, model = 'default') {
+  const { data, errors } = await server.query<{ complete: { __typename: string } }, object>(
+    'mutation($input: CompletionInput!) { complete(input: $input) { __typename ... on Error { message } } }',
+    { input: { model, messages: [{ role: 'USER', content: `${microdollars}` }] } },
+    credential,
+  );
+  expect(errors).toEqual([]);
+  expect(data.complete).toMatchObject({ __typename: 'Completion' });
+}
+
+export interface Told {
+  reason: string;
+  budgetId: string;
+  threshold: number | null;
+  spent: string;
+  remaining: string;
+  at: string;
+  budget?: { id: string; spent: string } | null;
+}
+
+export interface Follower {
+  events: Told[];
+  errors: unknown[];
+  stop: () => void;
+}
+
+/** Subscribes to `budgetChanged`; resolves once this server knows the subscriber. */
+export async function follow(server: TestServer, credential?: Credential, more = ''): Promise<Follower> {
+  const { feed } = server.services;
+  const before = feed.subscribers('BUDGETS');
+  const follower: Follower = { events: [], errors: [], stop: () => undefined };
+  follower.stop = server.ws(credential).subscribe<{ budgetChanged: Told }>(
+    { query: `subscription { budgetChanged { reason budgetId threshold spent remaining at ${more} } }` },
+    {
+      next: ({ data, errors }) => {
+        if (data) follower.events.push(data.budgetChanged);
+        if (errors) follower.errors.push(...errors);
+      },
+      error: (error) => follower.errors.push(error),
+      complete: () => undefined,
+    },
+  );
+  await until(() => feed.subscribers('BUDGETS') === before + 1, 'a subscriber');
+  return follower;
+}
+
+/** `SPENT 0.5`, `THRESHOLD_CROSSED 50 0.5`, … of one budget. */
+export function story({ events }: Follower, budgetId: string): string[] {
+  return events
+    .filter((event) => event.budgetId === budgetId)
+    .map(({ reason, threshold, spent }) => [reason, threshold, spent].filter((part) => part !== null).join(' '));
+}
+
+export function thresholdsTold({ events }: Follower, budgetId: string): (number | null)[] {
+  return events
+    .filter((event) => event.budgetId === budgetId && event.reason === 'THRESHOLD_CROSSED')
+    .map(({ threshold }) => threshold);
+}
