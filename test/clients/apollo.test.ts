@@ -4,14 +4,16 @@ import { createClient } from 'graphql-ws';
 import { WebSocket } from 'ws';
 import { type StoryClient, tellStory } from './story.ts';
 
+// Node 20 has none of its own, and the link looks for it when a connection breaks.
+globalThis.WebSocket ??= WebSocket as unknown as typeof globalThis.WebSocket;
+
 async function connect(url: string, apiKey: string): Promise<StoryClient> {
   const headers = { authorization: `Bearer ${apiKey}` };
   const socket = createClient({
     url: `${url.replace('http', 'ws')}/graphql`,
     connectionParams: headers,
-    // What this server leaves to the caller: to subscribe again behind what was seen last.
+    // By itself it would subscribe again as it did at first; we do it, behind what was seen last.
     retryAttempts: 0,
-    webSocketImpl: WebSocket,
   });
   const client = new ApolloClient({
     cache: new InMemoryCache({ possibleTypes: await readPossibleTypes(url) }),

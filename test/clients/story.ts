@@ -161,7 +161,7 @@ export function tellStory(name: string, connect: (url: string, apiKey: string) =
       // A second between two, but for what timers and sockets add and take.
       const pauses = at.slice(2).map((time, index) => time - (at[index + 1] ?? 0));
       expect(Math.min(...pauses)).toBeGreaterThan(800);
-      expect(seen.at(-1)?.providers).toContainEqual({ provider: 'sandbox', attempts: expect.any(String) });
+      expect(seen.at(-1)?.providers.map(({ provider }) => provider)).toEqual(['sandbox']);
     });
 
     it('follows the request log across a killed server, without gap and without repeat', async () => {
@@ -209,7 +209,7 @@ export function tellStory(name: string, connect: (url: string, apiKey: string) =
       const from = BigInt(start) + 1n;
       expect(seen.map(({ seq }) => BigInt(seq))).toEqual(seen.map((_, index) => from + BigInt(index)));
       expect(connections).toBeGreaterThan(1);
-    });
+    }, 120_000);
   });
 }
 

@@ -16,6 +16,7 @@ async function connect(url: string, apiKey: string): Promise<StoryClient> {
   const socket = createClient({
     url: `${url.replace('http', 'ws')}/graphql`,
     connectionParams: headers,
+    // By itself it would subscribe again as it did at first; we do it, behind what was seen last.
     retryAttempts: 0,
     webSocketImpl: WebSocket,
   });
