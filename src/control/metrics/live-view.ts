@@ -9,6 +9,9 @@ import type { Turns } from './turns.ts';
 /** Shortest time between two readings of one view, in milliseconds. */
 export const INTERVAL_MS = 1_000;
 
+/** The length of the longest bucket; a clock that was set back must not stretch a wait beyond what timers can. */
+const LONGEST_WAIT_MS = 3_600_000;
+
 /** What a view is of. */
 export interface ViewOptions {
   range: MetricsRange;
@@ -29,6 +32,12 @@ export class LiveView {
   readonly hub = new Hub<MetricsReading>();
   readonly #options: ViewOptions;
   readonly #stopped = new AbortController();
+  /** Sends nothing more once the view is stopped. */
+  readonly #query: Query = (sql, values) =>
+    this.#options.turns.take(() => {
+      this.#stopped.signal.throwIfAborted();
+      return this.#options.query(sql, values);
+    });
   #latest: MetricsReading | null = null;
   #published: Summary | null = null;
   #isDirty = true;
@@ -65,7 +74,8 @@ export class LiveView {
     clearTimeout(this.#timer);
     const next = this.#readAt + INTERVAL_MS - performance.now();
     const end = (this.#latest?.span.to.getTime() ?? 0) - Date.now();
-    this.#timer = setTimeout(() => void this.#read(), Math.max(next, this.#isDirty ? 0 : end));
+    const wait = Math.min(Math.max(next, this.#isDirty ? 0 : end), LONGEST_WAIT_MS);
+    this.#timer = setTimeout(() => void this.#read(), wait);
   }
 
   async #read(): Promise<void> {
@@ -90,12 +100,6 @@ export class LiveView {
       this.#arm();
     }
   }
-
-  readonly #query: Query = (sql, values) =>
-    this.#options.turns.take(() => {
-      this.#stopped.signal.throwIfAborted();
-      return this.#options.query(sql, values);
-    });
 }
 
 function isOther(one: Summary, another: Summary): boolean {
