@@ -1,5 +1,6 @@
 import { banner, credentials } from './banner.ts';
 import { BudgetWatcher } from './control/budgets/watcher.ts';
+import { HealthMonitor } from './control/providers/providers.ts';
 import type { Services } from './control/schema/context.ts';
 import type { SeedResult } from './control/seed.ts';
 import { seed } from './control/seed.ts';
@@ -122,6 +123,9 @@ export async function start(
 
     const gateway = new Gateway({ snapshots, ledger, settings, log });
     closers.push(() => gateway.close());
+    const rateLimiter = new RateLimiter(settings);
+    const providerHealth = new HealthMonitor({ settings, log, prisma, snapshots, gateway, feed, rateLimiter });
+    closers.push(() => providerHealth.close());
     const services: Services = {
       settings,
       log,
@@ -130,12 +134,13 @@ export async function start(
       secretBox,
       tokens: new Tokens(jwtSecret, settings.jwtExpiresInSeconds),
       accounts,
-      rateLimiter: new RateLimiter(settings),
+      rateLimiter,
       snapshots,
       gateway,
       ledger,
       ledgerSeq,
       feed,
+      providerHealth,
     };
     signal.throwIfAborted();
     const server = await openServer(services).catch(namePort('PORT'));

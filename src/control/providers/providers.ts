@@ -1,11 +1,18 @@
+import './health-changes.ts';
+import './kinds.ts';
+import './provider-keys.ts';
+import './test-provider.ts';
 import { ConflictError, ProviderNotFoundError, ValidationError } from '../../platform/errors.ts';
 import { builder } from '../schema/builder.ts';
 import { directOutcome, outcome } from '../schema/result.ts';
 import { type Activation, activateProvider } from './activate.ts';
+import { type DeletedProvider, deleteProvider } from './delete.ts';
 import { CreateProvider, SetProviderKey, UpdateProvider } from './input-types.ts';
 import { readBack } from './lookup.ts';
 import { Provider } from './provider-type.ts';
 import { createProvider, setProviderKey, updateProvider } from './service.ts';
+
+export { HealthMonitor } from './health-monitor.ts';
 
 const ActivateProviderSuccess = builder.objectRef<Activation>('ActivateProviderSuccess').implement({
   description: 'The provider is the active one.',
@@ -28,6 +35,14 @@ const ActivateProviderSuccess = builder.objectRef<Activation>('ActivateProviderS
   }),
 });
 
+const DeleteProviderSuccess = builder.objectRef<DeletedProvider>('DeleteProviderSuccess').implement({
+  description: 'The provider is gone, with its keys and models.',
+  fields: (t) => ({
+    id: t.exposeID('id', { description: 'The id that it had.' }),
+    slug: t.exposeString('slug', { description: 'The slug that it had, which is free now.' }),
+  }),
+});
+
 builder.mutationFields((t) => ({
   createProvider: t.prismaField({
     type: Provider,
@@ -37,6 +52,7 @@ builder.mutationFields((t) => ({
     errors: outcome('provider', 'The new provider.', ValidationError, ConflictError),
     resolve: async (query, _root, { input }, { services, caller }) => {
       const id = await createProvider(services, caller, input);
+      services.providerHealth.testSoon(caller, id);
       return readBack(query, id, services);
     },
   }),
@@ -60,8 +76,18 @@ builder.mutationFields((t) => ({
     errors: outcome('provider', 'The provider as it is now.', ValidationError, ProviderNotFoundError),
     resolve: async (query, _root, { input }, { services, caller }) => {
       const id = await setProviderKey(services, caller, input);
+      services.providerHealth.testSoon(caller, id);
       return readBack(query, id, services);
     },
+  }),
+  deleteProvider: t.field({
+    type: DeleteProviderSuccess,
+    authScopes: { admin: true },
+    description:
+      'Deletes a provider with its keys and models; its requests stay on the ledger. Not the active one, and not while routes have targets on it. Admins only.',
+    args: { id: t.arg.id({ required: true, description: 'Its id or its slug.' }) },
+    errors: directOutcome(ValidationError, ProviderNotFoundError, ConflictError),
+    resolve: (_root, { id }, { services, caller }) => deleteProvider(services, caller, id),
   }),
   activateProvider: t.field({
     type: ActivateProviderSuccess,

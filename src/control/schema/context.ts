@@ -12,6 +12,7 @@ import type { SecretBox } from '../../platform/crypto.ts';
 import type { EventFeed } from '../../platform/events/feed.ts';
 import type { Log } from '../../platform/log.ts';
 import type { Settings } from '../../platform/settings.ts';
+import type { HealthMonitor } from '../providers/providers.ts';
 
 /** What the rooms of the control plane work with; made once, when the server starts. */
 export interface Services {
@@ -31,6 +32,8 @@ export interface Services {
   ledgerSeq: LedgerSeq;
   /** What happens on all servers, live. */
   feed: EventFeed;
+  /** Tests the providers, and keeps their health. */
+  providerHealth: HealthMonitor;
 }
 
 /** What a resolver gets. One lives as long as its operation; a subscription's as long as the subscription. */

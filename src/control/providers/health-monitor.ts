@@ -1,0 +1,181 @@
+import type { Caller } from '../../gateway/admission/caller.ts';
+import type { CompletionReport } from '../../gateway/completion.ts';
+import type { ProviderEntry } from '../../gateway/snapshot/snapshot.ts';
+import type { ProviderStatus } from '../../generated/prisma/client.ts';
+import { SignalboxError, shorten } from '../../platform/errors.ts';
+import { uuidv7 } from '../../platform/ids.ts';
+import type { Services } from '../schema/context.ts';
+import { BackgroundTests } from './background-tests.ts';
+import { verdictOf } from './health-status.ts';
+import { type HealthEvent, type HealthSource, type Observation, writeHealth } from './health-store.ts';
+import { defaultModel, isCallable, type TestOutcome, type TestRequest, testCompletion } from './test-completion.ts';
+import { TrafficWindow } from './traffic-window.ts';
+import { withoutKeys } from './without-keys.ts';
+
+/** Traffic changes the status of a provider at most this often, so that one at the edge costs no stream of writes. */
+const REST_MS = 2_000;
+const LONGEST_DETAIL = 500;
+
+type Parts = Pick<Services, 'settings' | 'log' | 'prisma' | 'snapshots' | 'gateway' | 'feed' | 'rateLimiter'>;
+
+/** What this server makes of a provider. */
+interface Watched {
+  window: TrafficWindow;
+  /** What it concluded last; null: nothing yet. */
+  status: ProviderStatus | null;
+  changedAt: number;
+  /** Runs while a change has to wait for its turn. */
+  timer: NodeJS.Timeout | null;
+}
+
+/**
+ * Keeps the health of the providers: by tests, and by what this server's own traffic shows. Costs no query for a
+ * request; only changes are written. Where servers disagree, the last change stands.
+ */
+export class HealthMonitor {
+  readonly #parts: Parts;
+  readonly #watched = new Map<string, Watched>();
+  /** Completions that are tests: what they show is known from their outcome. */
+  readonly #tests = new Set<string>();
+  readonly #background: BackgroundTests;
+  readonly #writes = new Set<Promise<void>>();
+  readonly #closing = new AbortController();
+
+  constructor(parts: Parts) {
+    this.#parts = parts;
+    this.#background = new BackgroundTests((id, caller) => this.#testInBackground(id, caller));
+    parts.gateway.onFinished((report) => this.#observe(report));
+    void this.#follow().catch((error) => parts.log.warn({ err: error }, 'tests of other servers are not followed'));
+  }
+
+  /**
+   * Tests a provider now, and keeps what came of it as its health.
+   * @throws SignalboxError when it is not the provider that failed: the gateway is full or stopping, the caller has left.
+   */
+  async test(
+    caller: Caller,
+    provider: ProviderEntry,
+    request: TestRequest,
+    signal: AbortSignal = this.#closing.signal,
+  ): Promise<TestOutcome> {
+    const requestId = uuidv7();
+    this.#tests.add(requestId);
+    try {
+      const outcome = await testCompletion(this.#parts, { requestId, caller, signal }, provider, request);
+      this.#startAfresh(provider.id, outcome.status);
+      await this.#write(provider.id, 'TEST', outcome);
+      return outcome;
+    } finally {
+      this.#tests.delete(requestId);
+    }
+  }
+
+  /**
+   * Tests a provider some time after this returns, if it has all that it needs for that. Counts as one of the tests that
+   * an admin has in a minute; beyond them nothing is tested.
+   */
+  testSoon(caller: Caller, providerId: string): void {
+    const { settings, snapshots, rateLimiter } = this.#parts;
+    if (!settings.providerTests || this.#closing.signal.aborted || caller.kind === 'ANONYMOUS') return;
+    const provider = snapshots.current.providersById.get(providerId);
+    if (!provider || !isCallable(provider) || defaultModel(provider) === null) return;
+    if (rateLimiter.takeProviderTest(caller.account.id).allowed) this.#background.add(providerId, caller);
+  }
+
+  /** Ends the tests that run in the background, and resolves when nothing more will be written. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    for (const { timer } of this.#watched.values()) if (timer) clearTimeout(timer);
+    await this.#background.close();
+    await Promise.all(this.#writes);
+  }
+
+  async #testInBackground(providerId: string, caller: Caller): Promise<void> {
+    const { snapshots, log } = this.#parts;
+    const provider = snapshots.current.providersById.get(providerId);
+    const model = provider ? defaultModel(provider) : null;
+    if (!provider || model === null) return;
+    try {
+      await this.test(caller, provider, { model, message: null });
+    } catch (error) {
+      // Expected: the gateway is stopping, or the provider lost its key meanwhile.
+      if (!(error instanceof SignalboxError)) log.error({ err: error, providerId }, 'a provider could not be tested');
+    }
+  }
+
+  /** Called for each completion: must be quick, and must not throw. */
+  #observe(report: CompletionReport): void {
+    if (this.#closing.signal.aborted || this.#tests.has(report.requestId)) return;
+    for (const attempt of report.attempts) {
+      const verdict = verdictOf(attempt);
+      if (verdict === null || verdict === 'REFUSED') continue;
+      const provider = this.#parts.snapshots.current.providersBySlug.get(attempt.provider);
+      if (!provider) continue;
+      const watched = this.#watch(provider.id);
+      watched.window.add(attempt, verdict);
+      this.#judge(provider.id, watched);
+    }
+  }
+
+  #judge(providerId: string, watched: Watched): void {
+    if (watched.timer) return;
+    const now = Date.now();
+    const observation = watched.window.observe(now);
+    if (!observation || observation.status === watched.status) return;
+    const rest = watched.changedAt + REST_MS - now;
+    if (rest > 0) {
+      watched.timer = setTimeout(() => {
+        watched.timer = null;
+        this.#judge(providerId, watched);
+      }, rest);
+      watched.timer.unref();
+      return;
+    }
+    watched.status = observation.status;
+    watched.changedAt = now;
+    void this.#write(providerId, 'TRAFFIC', observation);
+  }
+
+  /** A failure to write is no failure of whoever asked: what traffic shows next is written instead. */
+  async #write(providerId: string, source: HealthSource, observation: Observation): Promise<void> {
+    const { log, prisma, snapshots } = this.#parts;
+    const provider = snapshots.current.providersById.get(providerId);
+    const detail = observation.detail && provider ? withoutKeys(observation.detail, provider) : observation.detail;
+    const { status, at, latencyMs, upstreamStatus } = observation;
+    const seen = { status, at, latencyMs, upstreamStatus, detail: detail && shorten(detail, LONGEST_DETAIL) };
+    const write = writeHealth({ prisma }, providerId, source, seen).catch((error) => {
+      log.warn({ err: error, providerId }, 'the health of a provider could not be written');
+      const watched = this.#watched.get(providerId);
+      if (watched) watched.status = null;
+    });
+    this.#writes.add(write);
+    await write;
+    this.#writes.delete(write);
+  }
+
+  /** What a test shows, on whichever server, is newer than the traffic before it. */
+  async #follow(): Promise<void> {
+    const { feed } = this.#parts;
+    for await (const { payload } of feed.subscribe('PROVIDER_HEALTH', { overflow: 'END' }, this.#closing.signal)) {
+      const event = payload as HealthEvent;
+      if (event.source === 'TEST') this.#startAfresh(event.providerId, event.status);
+    }
+  }
+
+  #startAfresh(providerId: string, status: ProviderStatus): void {
+    const watched = this.#watch(providerId);
+    watched.window.clear();
+    watched.status = status;
+    watched.changedAt = 0;
+  }
+
+  #watch(providerId: string): Watched {
+    const known = this.#watched.get(providerId);
+    if (known) return known;
+    const { providersById } = this.#parts.snapshots.current;
+    for (const id of this.#watched.keys()) if (!providersById.has(id)) this.#watched.delete(id);
+    const watched: Watched = { window: new TrafficWindow(), status: null, changedAt: 0, timer: null };
+    this.#watched.set(providerId, watched);
+    return watched;
+  }
+}
