@@ -1,0 +1,68 @@
+import { z } from 'zod';
+import { isUuid } from '../../platform/ids.ts';
+import { text, whole } from '../schema/input-rules.ts';
+import { slugInput } from '../schema/slugs.ts';
+
+const MOST_ALIASES = 20;
+export const MOST_TARGETS = 50;
+const MOST_MODELS = 100;
+
+const name = text(100, 'a name of 1 to 100 characters');
+const description = text(1_000, 'a text of 1 to 1,000 characters');
+/** An alias may be what clients send already, such as a model's name. */
+const alias = z
+  .string()
+  .regex(/^[\x21-\x7e]{1,200}$/, 'must be 1 to 200 printable ASCII characters without white space')
+  .refine((value) => !isUuid(value), 'must not look like an id');
+const aliases = z.array(alias).max(MOST_ALIASES, `must be at most ${MOST_ALIASES}`).superRefine(eachOnce);
+const mode = z.enum(['AUTO', 'SPECIFIC']);
+const strategy = z.enum(['FAILOVER', 'ROUND_ROBIN', 'WEIGHTED']);
+
+/** What the targets of a route and of a traffic split have in common. */
+export const targetInput = z.object({
+  provider: z.string(),
+  models: z.array(z.string()).max(MOST_MODELS, `must be at most ${MOST_MODELS}`).superRefine(eachOnce).nullish(),
+  metadata: z.unknown().optional(),
+});
+
+const targets = z
+  .array(
+    targetInput.extend({
+      priority: whole(0, 1_000_000).nullish(),
+      weight: whole(0, 1_000_000).nullish(),
+    }),
+  )
+  .max(MOST_TARGETS, `must be at most ${MOST_TARGETS}`);
+
+export const createRouteInput = z.object({
+  name,
+  slug: slugInput.nullish(),
+  description: description.nullish(),
+  aliases: aliases.nullish(),
+  mode: mode.nullish(),
+  strategy: strategy.nullish(),
+  isActive: z.boolean().nullish(),
+  targets: targets.nullish(),
+});
+
+/** A field that is absent or null stays as it is, except `description: null`: none. */
+export const updateRouteInput = z.object({
+  id: z.string(),
+  version: z.int().nullish(),
+  name: name.nullish(),
+  slug: slugInput.nullish(),
+  description: description.nullish(),
+  aliases: aliases.nullish(),
+  mode: mode.nullish(),
+  strategy: strategy.nullish(),
+  isActive: z.boolean().nullish(),
+  targets: targets.nullish(),
+});
+
+export type CreateRouteInput = z.input<typeof createRouteInput>;
+export type UpdateRouteInput = z.input<typeof updateRouteInput>;
+
+function eachOnce(names: readonly string[], context: z.RefinementCtx): void {
+  for (const [index, one] of names.entries())
+    if (names.indexOf(one) < index) context.addIssue({ code: 'custom', path: [index], message: 'is there twice' });
+}

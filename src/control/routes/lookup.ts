@@ -1,0 +1,38 @@
+import { nearestNames } from '../../gateway/routing/nearest.ts';
+import type { Prisma, Route, RouteTarget } from '../../generated/prisma/client.ts';
+import { RouteNotFoundError, shorten } from '../../platform/errors.ts';
+import { isUuid } from '../../platform/ids.ts';
+import type { Transaction } from '../schema/change-configuration.ts';
+import type { Services } from '../schema/context.ts';
+
+/** How Prisma finds a route by id, slug or alias; none of them looks like another's. */
+export function byName(idOrName: string): Prisma.RouteWhereInput {
+  if (isUuid(idOrName)) return { id: idOrName };
+  // Postgres refuses texts with NUL, which no name has.
+  const name = idOrName.replaceAll('\0', '\ufffd');
+  return { OR: [{ slug: name }, { aliases: { has: name } }] };
+}
+
+/**
+ * The route with this id, slug or alias, with its targets.
+ * @throws RouteNotFoundError
+ */
+export async function findRoute(
+  tx: Transaction,
+  { snapshots }: Pick<Services, 'snapshots'>,
+  idOrName: string,
+): Promise<Route & { targets: RouteTarget[] }> {
+  const route = await tx.route.findFirst({ where: byName(idOrName), include: { targets: true } });
+  if (route) return route;
+  const nearest = nearestNames(idOrName, snapshots.current.routes.keys());
+  const hint = nearest.length > 0 ? ` Did you mean ${nearest.join(', ')}?` : '';
+  throw new RouteNotFoundError(`There is no route "${shorten(idOrName)}".${hint}`);
+}
+
+/**
+ * A route with what the client asked for. When that is `__typename` alone the selection is empty, which Prisma refuses.
+ */
+export function readRoute(prisma: Transaction, query: { select?: object }, id: string): Promise<Route> {
+  const wanted = query.select && Object.keys(query.select).length === 0 ? {} : query;
+  return prisma.route.findUniqueOrThrow({ ...wanted, where: { id } });
+}

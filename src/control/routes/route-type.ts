@@ -1,0 +1,100 @@
+import { DEFAULT_ROUTE } from '../../gateway/routing/resolve.ts';
+import { Provider } from '../providers/provider-type.ts';
+import { builder } from '../schema/builder.ts';
+import { percentageOf, WEIGHED } from './percentage.ts';
+
+export const RouteModeEnum = builder.enumType('RouteMode', {
+  description: 'What a client may say behind a route’s name.',
+  values: {
+    AUTO: { value: 'AUTO', description: 'Nothing: the strategy picks the target.' },
+    SPECIFIC: {
+      value: 'SPECIFIC',
+      description:
+        'A hint: `<route>/<provider>`, `<route>/<model>` or `<route>/<provider>/<model>` narrows the targets, and the strategy picks among those.',
+    },
+  } as const,
+});
+
+export const RouteStrategyEnum = builder.enumType('RouteStrategy', {
+  description: 'How a route picks one of its targets that can be used now. When the pick fails, the others stand in.',
+  values: {
+    FAILOVER: { value: 'FAILOVER', description: 'The first by priority; the next ones stand in.' },
+    ROUND_ROBIN: {
+      value: 'ROUND_ROBIN',
+      description: 'Each in turn, on every server by itself; those that follow in the rotation stand in.',
+    },
+    WEIGHTED: {
+      value: 'WEIGHTED',
+      description:
+        'The traffic split: each exactly as often as its weight says, on every server by itself; the heaviest others stand in. What cannot be used leaves its share to the others. Weight 0 gets nothing.',
+    },
+  } as const,
+});
+
+export const Route = builder.prismaObject('Route', {
+  description: 'A named virtual model: clients put its slug or an alias in `model`. Admins only.',
+  fields: (t) => ({
+    id: t.exposeID('id', { description: 'A UUIDv7.' }),
+    slug: t.exposeString('slug', { description: 'Its name in `model`.' }),
+    name: t.exposeString('name', { description: 'The name for people.' }),
+    description: t.exposeString('description', { nullable: true, description: 'What it is for. Null: not said.' }),
+    aliases: t.exposeStringList('aliases', { description: 'Its other names in `model`.' }),
+    mode: t.expose('mode', { type: RouteModeEnum, description: 'Whether a hint picks the provider or model.' }),
+    strategy: t.expose('strategy', {
+      type: RouteStrategyEnum,
+      description: 'How a target is picked. Without targets it makes no difference.',
+    }),
+    isActive: t.exposeBoolean('isActive', { description: 'Whether clients can use it.' }),
+    isDefault: t.boolean({
+      description: 'Whether it is the one for requests that name no model.',
+      select: { slug: true },
+      resolve: ({ slug }) => slug === DEFAULT_ROUTE,
+    }),
+    version: t.exposeInt('version', { description: 'Goes up with each change; give it to `updateRoute`.' }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was created.' }),
+    updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When it was changed last.' }),
+    targets: t.relation('targets', {
+      description:
+        'Where it sends, in the order of their priority. Empty: to the active provider, then to the others by priority.',
+      query: { orderBy: [{ priority: 'asc' }, { position: 'asc' }, { id: 'asc' }] },
+    }),
+  }),
+});
+
+export const RouteTarget = builder.prismaObject('RouteTarget', {
+  description: 'One place that a route sends to; in an experiment, a variant. Admins only.',
+  fields: (t) => ({
+    id: t.exposeID('id', {
+      description: 'A UUIDv7. It stays the same as long as the route has a target with this provider and these models.',
+    }),
+    provider: t.prismaField({
+      type: Provider,
+      nullable: true,
+      description: 'The provider it sends to. Null: it is gone, and the target is skipped.',
+      // Prisma reads what is asked for in one turn of the event loop together.
+      select: { providerId: true },
+      resolve: (query, { providerId }, _args, { services }) =>
+        services.prisma.provider.findUnique({ ...query, where: { id: providerId } }),
+    }),
+    models: t.exposeStringList('models', {
+      description:
+        'Names of that provider’s models, in the order in which they are tried. Empty: its first enabled one; with a hint, all of its enabled ones.',
+    }),
+    priority: t.exposeInt('priority', { description: 'Lower is tried earlier.' }),
+    weight: t.exposeInt('weight', {
+      description: 'Its share under the strategy WEIGHTED, relative to the others’. 0: none at all.',
+    }),
+    percentage: t.float({
+      nullable: true,
+      description: 'Its share of the route’s requests under the strategy WEIGHTED, in percent. Null under the others.',
+      select: WEIGHED,
+      resolve: percentageOf,
+    }),
+    metadata: t.field({
+      type: 'JSON',
+      description: 'What callers keep with it.',
+      select: { metadata: true },
+      resolve: ({ metadata }) => metadata,
+    }),
+  }),
+});
