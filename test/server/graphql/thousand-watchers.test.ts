@@ -5,7 +5,7 @@ import { runInNewContext } from 'node:vm';
 import { Worker } from 'node:worker_threads';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
-import { liveViews } from '../../../src/control/metrics/updates.ts';
+import { liveViews } from '../../../src/control/metrics/metrics.ts';
 import { startServer, type TestServer } from '../../kit/server.ts';
 import { until } from '../../kit/upstream.ts';
 
