@@ -61,6 +61,7 @@ const SELECTIONS: Record<string, string> = {
   request: 'id status attempts { number }',
   requestLogged: 'id seq attempts { number }',
   provider: 'id slug models { nodes { name } totalCount }',
+  providerKeys: 'id hint',
   models: 'nodes { id slug inputPrice } totalCount pageInfo { endCursor }',
   model: 'id slug inputPrice',
   budgets: 'id subject spent percentUsed',
@@ -103,6 +104,7 @@ const RIGHT: Record<string, () => object> = {
   UpdateModelInput: () => ({ id: 'sandbox/sandbox-small' }),
   CreateProviderInput: () => ({ name: `Hostile ${++made}`, baseUrl: 'http://127.0.0.1:9' }),
   SetProviderKeyInput: () => ({ provider: 'openai', key: 'key' }),
+  TestProviderInput: () => ({ id: 'sandbox' }),
   UpdateProviderInput: () => ({ id: 'cohere', version: 1 }),
 };
 
