@@ -3,6 +3,7 @@ import type { SecretBox } from '../../platform/crypto.ts';
 import type { Log } from '../../platform/log.ts';
 import { type PriceComponents, priceVersion } from '../ledger/prices.ts';
 import { PROVIDER_KINDS, type ProviderKind } from '../upstream/kinds.ts';
+import { indexModels } from './index-models.ts';
 import type { ModelEntry, ProviderEntry, RouteEntry, Snapshot } from './snapshot.ts';
 
 export interface SnapshotSource {
@@ -88,7 +89,7 @@ async function read(client: PoolClient, source: SnapshotSource): Promise<Snapsho
   );
   const modelRows = await client.query<ModelRow>(
     `SELECT m.id, m.provider_id, m.name, p.components, m.context_tokens, m.max_output_tokens, m.is_enabled
-       FROM models m LEFT JOIN price_versions p ON p.id = m.price_version_id ORDER BY m.position, m.name`,
+       FROM models m LEFT JOIN price_versions p ON p.id = m.price_version_id ORDER BY m.position, m.id`,
   );
   const routeRows = await client.query<RouteRow>(
     `SELECT r.id, r.slug, COALESCE(r.aliases, '{}') AS aliases, r.mode::text, r.strategy::text, r.version,
@@ -109,6 +110,7 @@ async function read(client: PoolClient, source: SnapshotSource): Promise<Snapsho
     providers,
     providersById: new Map(providers.map((provider) => [provider.id, provider])),
     providersBySlug: new Map(providers.map((provider) => [provider.slug, provider])),
+    modelsByName: indexModels(providers),
     routes: byName(routeRows.rows),
   };
 }

@@ -1,5 +1,6 @@
 import type { PriceVersion } from '../ledger/prices.ts';
 import type { ProviderKind } from '../upstream/kinds.ts';
+import type { OfferedModel } from './index-models.ts';
 
 export interface ModelEntry {
   id: string;
@@ -60,6 +61,8 @@ export interface Snapshot {
   providers: readonly ProviderEntry[];
   providersById: ReadonlyMap<string, ProviderEntry>;
   providersBySlug: ReadonlyMap<string, ProviderEntry>;
+  /** Models that are switched on by name; several providers may have one of that name, by priority. */
+  modelsByName: ReadonlyMap<string, readonly OfferedModel[]>;
   /** Active routes by slug and by alias; a slug wins over an alias. */
   routes: ReadonlyMap<string, RouteEntry>;
 }

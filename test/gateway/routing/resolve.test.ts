@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { Caller } from '../../../src/gateway/admission/caller.ts';
 import { priceVersion } from '../../../src/gateway/ledger/prices.ts';
 import { listModels, resolve, Turns } from '../../../src/gateway/routing/resolve.ts';
+import { indexModels } from '../../../src/gateway/snapshot/index-models.ts';
 import type { ProviderEntry, RouteEntry, RouteTargetEntry, Snapshot } from '../../../src/gateway/snapshot/snapshot.ts';
 import type { ProviderKind } from '../../../src/gateway/upstream/kinds.ts';
 
@@ -48,6 +49,7 @@ function snapshot(providers: ProviderEntry[], routes: Partial<RouteEntry>[] = []
     providers,
     providersById: new Map(providers.map((entry) => [entry.id, entry])),
     providersBySlug: new Map(providers.map((entry) => [entry.slug, entry])),
+    modelsByName: indexModels(providers),
     routes: named,
   };
 }
