@@ -47,13 +47,20 @@ export async function read<Data>(server: TestServer, document: string): Promise<
 export const KEY = 'sk-live-0123456789abcdefa1b2';
 
 /** Creates a provider with a key and the model `m` at `baseUrl`. */
-export async function createProvider(server: TestServer, slug: string, baseUrl: string, more: object = {}) {
+export async function createProvider(
+  server: TestServer,
+  slug: string,
+  baseUrl: string,
+  more: object = {},
+  credential?: Credential,
+): Promise<string> {
   const input = { name: slug, slug, kind: 'CUSTOM', baseUrl, apiKey: KEY, models: [{ name: 'm' }], ...more };
   const { provider } = await mutate<{ provider: { id: string } }>(
     server,
     'createProvider',
     { input },
     'provider { id slug }',
+    credential,
   );
   return provider.id;
 }
