@@ -62,6 +62,8 @@ const SELECTIONS: Record<string, string> = {
   requestLogged: 'id seq attempts { number }',
   provider: 'id slug models { nodes { name } totalCount }',
   providerKeys: 'id hint',
+  route: 'id slug targets { models percentage provider { slug } }',
+  trafficSplit: 'isSplit route { slug } targets { percentage target { id } }',
   models: 'nodes { id slug inputPrice } totalCount pageInfo { endCursor }',
   model: 'id slug inputPrice',
   budgets: 'id subject spent percentUsed',
@@ -105,6 +107,11 @@ const RIGHT: Record<string, () => object> = {
   CreateProviderInput: () => ({ name: `Hostile ${++made}`, baseUrl: 'http://127.0.0.1:9' }),
   SetProviderKeyInput: () => ({ provider: 'openai', key: 'key' }),
   TestProviderInput: () => ({ id: 'sandbox' }),
+  CreateRouteInput: () => ({ name: `Hostile route ${++made}` }),
+  UpdateRouteInput: () => ({ id: 'default' }),
+  RouteTargetInput: () => ({ provider: 'sandbox' }),
+  SetTrafficSplitInput: () => ({ routeId: 'default' }),
+  TrafficSplitTargetInput: () => ({ provider: 'sandbox', percentage: 100 }),
   UpdateProviderInput: () => ({ id: 'cohere', version: 1 }),
 };
 
