@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { createServer, type RequestListener } from 'node:http';
+import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { ServerOptions } from 'graphql-ws';
 import { useServer } from 'graphql-ws/use/ws';
@@ -9,6 +9,9 @@ import { WebSocket, WebSocketServer } from 'ws';
 export interface Stock {
   /** Of its HTTP and WebSocket endpoint. */
   url: string;
+  http: Server;
+  /** Ends the sockets as graphql-ws does. */
+  dispose(): unknown;
   /** Lets go of everything, however it was left. */
   close(): void;
 }
@@ -20,11 +23,13 @@ export interface Stock {
 export async function startStock(options: ServerOptions, handler?: RequestListener): Promise<Stock> {
   const http = createServer(handler);
   const webSockets = new WebSocketServer({ server: http, path: '/graphql' });
-  useServer(options as never, webSockets);
+  const { dispose } = useServer(options as never, webSockets);
   http.listen(0, '127.0.0.1');
   await once(http, 'listening');
   return {
     url: `http://127.0.0.1:${(http.address() as AddressInfo).port}`,
+    http,
+    dispose,
     close() {
       for (const socket of webSockets.clients) socket.terminate();
       http.closeAllConnections();
