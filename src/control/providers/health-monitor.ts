@@ -1,5 +1,6 @@
 import type { Caller } from '../../gateway/admission/caller.ts';
 import type { CompletionReport } from '../../gateway/completion.ts';
+import { isCallable } from '../../gateway/routing/exact-target.ts';
 import type { ProviderEntry } from '../../gateway/snapshot/snapshot.ts';
 import type { ProviderStatus } from '../../generated/prisma/client.ts';
 import { SignalboxError, shorten } from '../../platform/errors.ts';
@@ -8,7 +9,7 @@ import type { Services } from '../schema/context.ts';
 import { BackgroundTests } from './background-tests.ts';
 import { verdictOf } from './health-status.ts';
 import { type HealthEvent, type HealthSource, type Observation, writeHealth } from './health-store.ts';
-import { defaultModel, isCallable, type TestOutcome, type TestRequest, testCompletion } from './test-completion.ts';
+import { defaultModel, type TestOutcome, type TestRequest, testCompletion } from './test-completion.ts';
 import { TrafficWindow } from './traffic-window.ts';
 import { withoutKeys } from './without-keys.ts';
 
@@ -105,7 +106,7 @@ export class HealthMonitor {
 
   /** Called for each completion: must be quick, and must not throw. */
   #observe(report: CompletionReport): void {
-    if (this.#closing.signal.aborted || this.#tests.has(report.requestId)) return;
+    if (this.#tests.has(report.requestId)) return;
     for (const attempt of report.attempts) {
       const verdict = verdictOf(attempt);
       if (verdict === null || verdict === 'REFUSED') continue;
@@ -118,7 +119,7 @@ export class HealthMonitor {
   }
 
   #judge(providerId: string, watched: Watched): void {
-    if (watched.timer) return;
+    if (watched.timer || this.#closing.signal.aborted) return;
     const now = Date.now();
     const observation = watched.window.observe(now);
     if (!observation || observation.status === watched.status) return;

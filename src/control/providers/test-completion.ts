@@ -1,7 +1,6 @@
 import type { CompletionReport, CompletionRequest } from '../../gateway/completion.ts';
 import type { ProviderEntry } from '../../gateway/snapshot/snapshot.ts';
 import { isRecord } from '../../gateway/upstream/body.ts';
-import { PROVIDER_KINDS } from '../../gateway/upstream/kinds.ts';
 import { readContent } from '../../gateway/upstream/openai/chunk.ts';
 import { type SignalboxError, shorten } from '../../platform/errors.ts';
 import type { Services } from '../schema/context.ts';
@@ -26,11 +25,6 @@ export interface TestOutcome extends Observation {
   requestId: string;
   /** The beginning of the answer; null: there was none. */
   responseText: string | null;
-}
-
-/** Whether a provider has what it needs to be called. */
-export function isCallable(provider: ProviderEntry): boolean {
-  return provider.baseUrl !== '' && (provider.keys.length > 0 || PROVIDER_KINDS[provider.kind].worksWithoutKey);
 }
 
 /** The name of the model that a provider is tested with when none is named; null: it has none that is enabled. */

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isCallable } from '../../gateway/routing/exact-target.ts';
 import { ProviderNotFoundError, RateLimitedError, ValidationError } from '../../platform/errors.ts';
 import { builder } from '../schema/builder.ts';
 import type { Context } from '../schema/context.ts';
@@ -7,7 +8,7 @@ import { directOutcome } from '../schema/result.ts';
 import { invalid } from './checks.ts';
 import { ProviderStatusEnum } from './health-type.ts';
 import { Provider } from './provider-type.ts';
-import { defaultModel, isCallable, type TestOutcome } from './test-completion.ts';
+import { defaultModel, type TestOutcome } from './test-completion.ts';
 
 type ProviderTest = TestOutcome & { providerId: string };
 

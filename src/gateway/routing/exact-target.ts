@@ -1,5 +1,5 @@
 import { ModelNotFoundError, ProviderNotFoundError } from '../../platform/errors.ts';
-import type { Snapshot } from '../snapshot/snapshot.ts';
+import type { ProviderEntry, Snapshot } from '../snapshot/snapshot.ts';
 import { isUsable, type Resolution } from './resolve.ts';
 
 /** One model of one provider, past all routing. */
@@ -23,7 +23,7 @@ export function resolveExactly(exact: ExactTarget, snapshot: Snapshot): Resoluti
       snapshot.providers.map(({ slug }) => slug),
     );
   }
-  if (!isUsable({ ...provider, isEnabled: true }))
+  if (!isCallable(provider))
     throw new ModelNotFoundError(`The provider "${provider.slug}" cannot be called: it has no key or no address yet.`);
   const model = provider.models.find(({ name }) => name === exact.model);
   return {
@@ -35,4 +35,9 @@ export function resolveExactly(exact: ExactTarget, snapshot: Snapshot): Resoluti
       },
     ],
   };
+}
+
+/** Whether a provider has the address and the key that it needs to be called, switched on or not. */
+export function isCallable(provider: ProviderEntry): boolean {
+  return isUsable({ ...provider, isEnabled: true });
 }
