@@ -13,19 +13,22 @@ const restored = session.restore();
 showBar(session);
 await restored;
 
+const root = /** @type {HTMLElement} */ (document.getElementById('graphiql'));
 const link = takeLink();
-globals.YogaGraphiQL.renderYogaGraphiQL(document.getElementById('graphiql'), {
+globals.YogaGraphiQL.renderYogaGraphiQL(root, {
   fetcher: createFetcher(session),
   // For those who have no tabs from an earlier visit.
-  defaultTabs: [...(link ? [link] : []), ...EXAMPLES],
+  defaultTabs: [...(link ? [link] : []), ...EXAMPLES.filter(({ isTab }) => isTab)],
   ...(link ?? openTab()),
   // Headers may hold credentials, which are not written down.
   shouldPersistHeaders: false,
+  defaultEditorToolsVisibility: false,
   // Queries stay out of the address: they may hold what is not for its history.
   onEditQuery() {},
   title: '',
   logo: '',
 });
+showOpenTab();
 
 /**
  * The operation that the address asks for, as `?query=` or `?example=`. It is removed from there, so that loading the
@@ -50,4 +53,15 @@ function openTab() {
     // The first visit.
     return null;
   }
+}
+
+/** Brings the open tab into view, which GraphiQL leaves where it is among many. */
+function showOpenTab() {
+  const observer = new MutationObserver(() => {
+    const tab = root.querySelector('.graphiql-tab-active');
+    if (!tab) return;
+    observer.disconnect();
+    tab.scrollIntoView({ inline: 'nearest' });
+  });
+  observer.observe(root, { childList: true, subtree: true });
 }
