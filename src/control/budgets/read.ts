@@ -64,6 +64,7 @@ export async function readClock(db: Pick<PrismaClient, '$queryRaw'>): Promise<Da
 /**
  * Budgets in the order in which they were made, with what is spent of each in the period that `now` is in: one
  * statement, on the roll-ups. Their hours are those of the completions' admission, and every period begins with one.
+ * Steps are materialized: the planner cannot tell how many rows they have, and may take one for cheap to repeat.
  */
 export async function readBudgets(
   db: Pick<PrismaClient, '$queryRaw'>,
@@ -80,24 +81,22 @@ export async function readBudgets(
         AS periods (period "BudgetPeriod", starts timestamptz, ends timestamptz)
     ), wanted AS (
       SELECT budgets.*, starts, ends FROM budgets JOIN periods USING (period) WHERE ${condition(filter)}
-    ), costs AS (
-      SELECT series_id, starts, sum(cost) AS cost
-      FROM (SELECT DISTINCT starts, ends FROM wanted) AS spans
-        JOIN rollups ON grain = 'HOUR' AND bucket >= starts AND bucket < ends
-      GROUP BY series_id, starts
-    ), sums AS (
-      SELECT wanted.id, sum(cost) AS spent
-      FROM costs JOIN rollup_series s ON s.id = costs.series_id
-        CROSS JOIN LATERAL (VALUES
+    ), counted AS MATERIALIZED (
+      SELECT wanted.id, starts, ends, s.id AS series_id
+      FROM rollup_series s CROSS JOIN LATERAL (VALUES
           ('EVERYTHING'::"BudgetScope", '', 'COMPLETION'::"RollupSubject"),
           ('USER', s.user_id::text, 'COMPLETION'),
           ('API_KEY', s.api_key_id::text, 'COMPLETION'),
           ('ROUTE', s.route_id::text, 'COMPLETION'),
           ('PROVIDER', s.provider_id::text, 'ATTEMPT')
         ) AS counts (scope, subject_id, subject)
-        JOIN wanted USING (scope, subject_id, starts)
+        JOIN wanted USING (scope, subject_id)
       WHERE counts.subject = s.subject
-      GROUP BY wanted.id
+    ), costs AS MATERIALIZED (
+      SELECT series_id, starts, sum(cost) AS cost FROM ${filter.ownerId ? HOURS_OF_SERIES : ALL_HOURS}
+      GROUP BY series_id, starts
+    ), sums AS (
+      SELECT id, sum(cost) AS spent FROM counted JOIN costs USING (series_id, starts) GROUP BY id
     )
     SELECT b.id, b.name, b.scope::text, nullif(b.subject_id, '') AS "subjectId", b.owner_id AS "ownerId",
       coalesce(users.email, api_keys.name, routes.slug, providers.slug) AS subject,
@@ -113,6 +112,16 @@ export async function readBudgets(
     ORDER BY b.id`;
   return rows.map((row) => toView(row, now));
 }
+
+/** For the budgets of one user, which are about a few series out of many. */
+const HOURS_OF_SERIES = Prisma.sql`
+  (SELECT DISTINCT series_id, starts, ends FROM counted) AS spans JOIN rollups USING (series_id)
+  WHERE grain = 'HOUR' AND bucket >= (SELECT min(starts) FROM wanted) AND bucket >= starts AND bucket < ends`;
+
+/** For all others: each hour is read once for each kind of period, however many budgets there are. */
+const ALL_HOURS = Prisma.sql`
+  (SELECT DISTINCT starts, ends FROM wanted) AS spans
+    JOIN rollups ON grain = 'HOUR' AND bucket >= starts AND bucket < ends`;
 
 function condition({ id, ownerId, scope }: BudgetFilter): Prisma.Sql {
   const parts = [Prisma.sql`true`];

@@ -61,7 +61,7 @@ export async function setBudget(
     const { id } = previous
       ? await tx.budget.update({ where: { id: previous.id }, data: { ...data, version: { increment: 1 } } })
       : await tx.budget.create({ data: { ...data, id: uuidv7(), subjectId: subject.id } });
-    const budget = await readBudget(tx, id);
+    const budget = await readBudget(tx, { id, ownerId: subject.ownerId });
     const { changes, told } = progressOf({ ...budget, told: toldBefore(budget, previous !== null) });
     await remember(tx, [{ id, told }]);
     await publishChanges(tx, [changeOf('SET', budget), ...changes]);
@@ -85,15 +85,18 @@ export async function deleteBudget(
     if (!isAdmin(caller) && row?.ownerId !== accountOf(caller).id)
       throw new ForbiddenError('None of your budgets has this id; those of others are for admins.');
     if (!row) throw new NotFoundError('There is no budget with this id.');
-    const budget = await readBudget(tx, row.id);
+    const budget = await readBudget(tx, row);
     await tx.budget.delete({ where: { id: row.id } });
     await publishChanges(tx, [changeOf('DELETED', budget)]);
     return budget;
   }, TRANSACTION);
 }
 
-async function readBudget(tx: Transaction, id: string): Promise<BudgetView> {
-  const [budget] = await readBudgets(tx, { id }, await readClock(tx));
+async function readBudget(
+  tx: Transaction,
+  { id, ownerId }: { id: string; ownerId: string | null },
+): Promise<BudgetView> {
+  const [budget] = await readBudgets(tx, { id, ownerId }, await readClock(tx));
   if (!budget) throw new Error(`The budget ${id}, which this transaction holds, could not be read.`);
   return budget;
 }
