@@ -1,12 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { changeAccounts } from '../../../src/control/accounts/change-accounts.ts';
 import { parseDatabaseUrl } from '../../../src/platform/database/connection.ts';
 import { createPrisma } from '../../../src/platform/database/prisma.ts';
-import { startPeer, startServer, type TestServer } from '../../kit/server.ts';
+import { startServer, type TestServer } from '../../kit/server.ts';
 import { type Answer, json, startUpstream, type Upstream, until, whole } from '../../kit/upstream.ts';
 import { executeWith } from '../execute.ts';
-import { anotherAdmin, createProvider, type Health, healthOf, KEY, mutate } from './kit.ts';
+import { ask, createProvider, type Health, healthOf, KEY, mutate, statusOf, testOf } from './kit.ts';
 
 const GOOD = json(whole('Hello'));
 const FAULT = json({ error: { message: `boom ${KEY}` } }, 500);
@@ -31,25 +30,13 @@ beforeEach(async () => {
   upstream.received.length = 0;
 });
 
-async function send(calls: number, to = server): Promise<void> {
-  for (let call = 0; call < calls; call++)
-    await fetch(`${to.url}/v1/chat/completions`, {
-      method: 'POST',
-      headers: { authorization: `Bearer ${to.apiKey}`, 'content-type': 'application/json' },
-      body: JSON.stringify({ model: `${slug}/m`, messages: [{ role: 'user', content: 'Hi' }] }),
-    }).then((response) => response.arrayBuffer());
+async function send(calls: number): Promise<void> {
+  for (let call = 0; call < calls; call++) await ask(server, `${slug}/m`);
 }
 
-const tryOut = async (at = server) => {
-  const input = { id: slug };
-  return mutate<{ status: string }>(at, 'testProvider', { input }, 'status', await anotherAdmin(at));
-};
+const tryOut = () => testOf(server, slug);
 
-const untilStatus = (status: string, at = server) =>
-  until(async () => {
-    const health = await healthOf(at, slug);
-    return health?.status === status ? health : null;
-  }, `the status ${status}`);
+const untilStatus = (status: string) => statusOf(server, slug, status);
 
 const eventsOf = async () => {
   const events = await server.services.prisma.event.findMany({
@@ -93,12 +80,7 @@ describe('by traffic', () => {
     const { prisma } = server.services;
     await mutate(server, 'updateProvider', { input: { id: slug, priority: 1 } }, 'provider { id }');
     answer = FAULT;
-    for (let call = 0; call < 3; call++)
-      await fetch(`${server.url}/v1/chat/completions`, {
-        method: 'POST',
-        headers: { authorization: `Bearer ${server.apiKey}`, 'content-type': 'application/json' },
-        body: JSON.stringify({ model: 'm', messages: [{ role: 'user', content: 'Hi' }] }),
-      }).then(async (response) => expect(response.status, await response.text()).toBe(200));
+    for (let call = 0; call < 3; call++) expect(await ask(server, 'm')).toBe(200);
     await untilStatus('OFFLINE');
     expect(await healthOf(server, `${slug}-second`)).toMatchObject({ status: 'ONLINE' });
     await prisma.provider.updateMany({ where: { slug }, data: { priority: 100 } });
@@ -120,13 +102,7 @@ describe('by traffic', () => {
     answer = () => sleep(10_000, null, { ref: false });
     for (let call = 0; call < 4; call++) {
       const leaving = new AbortController();
-      const options = {
-        method: 'POST',
-        headers: { authorization: `Bearer ${server.apiKey}`, 'content-type': 'application/json' },
-        body: JSON.stringify({ model: `${slug}/m`, messages: [{ role: 'user', content: 'Hi' }] }),
-        signal: leaving.signal,
-      };
-      const sent = fetch(`${server.url}/v1/chat/completions`, options).catch(() => null);
+      const sent = ask(server, `${slug}/m`, leaving.signal).catch(() => null);
       await until(() => upstream.received.length === call + 1, 'the call');
       leaving.abort();
       await sent;
@@ -189,110 +165,6 @@ describe('by tests', () => {
     const before = await server.services.prisma.providerHealth.count();
     await mutate(server, 'deleteProvider', { id: slug }, 'id');
     expect(await server.services.prisma.providerHealth.count()).toBe(before - 1);
-  });
-});
-
-describe('providerHealthChanged', () => {
-  interface Changed {
-    provider: { slug: string; name: string; models: { totalCount: number } } | null;
-    status: string;
-    previousStatus: string | null;
-    checkedAt: string;
-    latencyMs: number | null;
-    detail: string | null;
-  }
-  const CHANGED = `subscription { providerHealthChanged { provider { slug name models { totalCount } }
-    status previousStatus checkedAt latencyMs detail } }`;
-
-  function follow(at: TestServer, credential?: Parameters<TestServer['ws']>[0]) {
-    const events: Changed[] = [];
-    const errors: unknown[] = [];
-    const stop = at.ws(credential).subscribe<{ providerHealthChanged: Changed }>(
-      { query: CHANGED },
-      {
-        next: ({ data, errors: failed }) => {
-          if (data) events.push(data.providerHealthChanged);
-          if (failed) errors.push(...failed);
-        },
-        error: (error) => errors.push(error),
-        complete: () => undefined,
-      },
-    );
-    return { events, errors, stop };
-  }
-
-  /** The server itself follows, too. */
-  const untilFollowed = (at: TestServer, readers: number) =>
-    until(() => at.services.feed.subscribers('PROVIDER_HEALTH') === readers + 1, `${readers} readers`);
-
-  test('tells each change once, with the provider as it is then', async () => {
-    const { events, stop } = follow(server);
-    await untilFollowed(server, 1);
-    await tryOut();
-    await until(() => events.length === 1, 'the first change');
-    await tryOut();
-    const change = { id: slug, name: 'Another name', models: [{ name: 'n' }] };
-    await mutate(server, 'updateProvider', { input: change }, 'provider { id }');
-    answer = FAULT;
-    await tryOut();
-    await until(() => events.length === 2, 'the second change');
-    const shared = { checkedAt: expect.any(String), latencyMs: expect.any(Number) };
-    expect(events).toEqual([
-      {
-        ...shared,
-        ...{ provider: { slug, name: slug, models: { totalCount: 1 } }, previousStatus: null, status: 'ONLINE' },
-        detail: null,
-      },
-      {
-        ...shared,
-        ...{ provider: { slug, name: 'Another name', models: { totalCount: 2 } }, previousStatus: 'ONLINE' },
-        ...{ status: 'OFFLINE', detail: `${slug} failed (HTTP 500): boom …` },
-      },
-    ]);
-    stop();
-    await untilFollowed(server, 0);
-  });
-
-  test('tells readers of every server the same, in the same order, and tests clear what another server saw', async () => {
-    const peer = await startPeer(server);
-    const here = follow(server);
-    const there = follow(peer);
-    await Promise.all([untilFollowed(server, 1), untilFollowed(peer, 1)]);
-    answer = FAULT;
-    await send(3);
-    await untilStatus('OFFLINE', peer);
-    answer = GOOD;
-    await tryOut(peer);
-    answer = FAULT;
-    await sleep(300);
-    await send(2);
-    await sleep(300);
-    expect(await healthOf(server, slug)).toMatchObject({ status: 'ONLINE' });
-    await send(1);
-    await until(() => here.events.length === 3 && there.events.length === 3, 'three changes on both');
-    expect(here.events.map(({ status }) => status)).toEqual(['OFFLINE', 'ONLINE', 'OFFLINE']);
-    expect(there.events).toEqual(here.events);
-    here.stop();
-    await peer.close();
-    await untilFollowed(server, 0);
-  });
-
-  test('an admin who loses the role gets nothing more', async () => {
-    const { services } = server;
-    const credential = await anotherAdmin(server);
-    const { events, errors } = follow(server, credential);
-    await untilFollowed(server, 1);
-    await tryOut();
-    await until(() => events.length === 1, 'a change');
-    await changeAccounts(services, (tx, revision) =>
-      tx.user.updateMany({ where: { email: { not: 'admin@signalbox.local' } }, data: { role: 'USER', revision } }),
-    );
-    answer = FAULT;
-    await tryOut();
-    await until(() => errors.length > 0, 'a denial');
-    expect(events).toHaveLength(1);
-    expect(JSON.stringify(errors)).toContain('FORBIDDEN');
-    await untilFollowed(server, 0);
   });
 });
 

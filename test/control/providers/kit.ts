@@ -2,7 +2,7 @@ import { expect } from 'vitest';
 import { changeAccounts } from '../../../src/control/accounts/change-accounts.ts';
 import { uuidv7 } from '../../../src/platform/ids.ts';
 import type { Credential, TestServer } from '../../kit/server.ts';
-import { startUpstream } from '../../kit/upstream.ts';
+import { startUpstream, until } from '../../kit/upstream.ts';
 
 export interface Failure {
   __typename: string;
@@ -87,4 +87,30 @@ export async function deadAddress(): Promise<string> {
   const upstream = await startUpstream(() => undefined);
   await upstream.close();
   return upstream.url;
+}
+
+/** Waits until the provider has this status, and returns its health. */
+export function statusOf(server: TestServer, slug: string, status: string): Promise<Health> {
+  return until(async () => {
+    const health = await healthOf(server, slug);
+    return health?.status === status ? health : null;
+  }, `the status ${status} of ${slug}`);
+}
+
+/** Tests the provider as an admin who has not tested any yet. */
+export async function testOf(server: TestServer, slug: string): Promise<{ status: string }> {
+  const admin = await anotherAdmin(server);
+  return mutate<{ status: string }>(server, 'testProvider', { input: { id: slug } }, 'status', admin);
+}
+
+/** Sends a completion and reads its answer. Returns its HTTP status. */
+export async function ask(server: TestServer, model: string, signal: AbortSignal | null = null): Promise<number> {
+  const response = await fetch(`${server.url}/v1/chat/completions`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${server.apiKey}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ model, messages: [{ role: 'user', content: 'Hi' }] }),
+    signal,
+  });
+  await response.arrayBuffer();
+  return response.status;
 }
