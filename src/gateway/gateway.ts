@@ -16,9 +16,6 @@ import { toUpstreamCall } from './upstream/openai/request.ts';
 import { Transport } from './upstream/transport.ts';
 import { Watchdog } from './upstream/watchdog.ts';
 
-/** The first attempt and three more. */
-const MOST_ATTEMPTS = 4;
-
 export interface GatewayParts {
   snapshots: SnapshotKeeper;
   ledger: LedgerWriter;
@@ -116,7 +113,7 @@ export class Gateway {
   }
 
   async *#tryTargets(run: Run): AsyncGenerator<CompletionEvent, void, undefined> {
-    const targets = run.admitted.resolution.targets.slice(0, MOST_ATTEMPTS);
+    const { targets } = run.admitted.resolution;
     let previous: Attempt | null = null;
     for (const [index, target] of targets.entries()) {
       const attempt = new Attempt(run.admitted, run.origin, target, index + 1);

@@ -15,6 +15,8 @@ export interface Candidate {
   targets: readonly Target[];
 }
 
+type Entry = Pick<RouteTargetEntry, 'providerId' | 'models' | 'weight'>;
+
 /** Whether a provider can be sent to at all: switched on, addressed, and with a key if its kind needs one. */
 export function isUsable(provider: ProviderEntry): boolean {
   if (!provider.isEnabled || provider.baseUrl === '') return false;
@@ -23,21 +25,58 @@ export function isUsable(provider: ProviderEntry): boolean {
 
 /** The usable providers, the active one first, the others by priority. */
 export function usableProviders(snapshot: Snapshot): ProviderEntry[] {
-  const usable = snapshot.providers.filter(isUsable);
-  const active = usable.filter((provider) => provider.id === snapshot.activeProviderId);
-  return [...active, ...usable.filter((provider) => provider.id !== snapshot.activeProviderId)];
+  return snapshot.providers.filter(isUsable).sort(activeBefore(snapshot));
+}
+
+/** The usable offers of the model of this name, the active provider's first, the others by priority. */
+export function offersOf(name: string, snapshot: Snapshot): Target[] {
+  const offers = snapshot.modelsByName.get(name) ?? [];
+  const before = activeBefore(snapshot);
+  return offers.filter(({ provider }) => isUsable(provider)).sort((a, b) => before(a.provider, b.provider));
+}
+
+function activeBefore({ activeProviderId }: Snapshot) {
+  return (a: ProviderEntry, b: ProviderEntry) => Number(b.id === activeProviderId) - Number(a.id === activeProviderId);
+}
+
+/** The candidates of each route by its id, found out when it is first used: a snapshot never changes. */
+const known = new WeakMap<Snapshot, Map<string, readonly Candidate[]>>();
+
+/** The targets of a route that can be used now, in the order of their priority. */
+export function candidatesOf(route: RouteEntry, snapshot: Snapshot): readonly Candidate[] {
+  const ofRoutes = known.get(snapshot) ?? new Map<string, readonly Candidate[]>();
+  known.set(snapshot, ofRoutes);
+  const found = ofRoutes.get(route.id);
+  if (found) return found;
+  const candidates = find(route, snapshot, (entry, provider) => modelsOf(entry, provider, snapshot));
+  ofRoutes.set(route.id, candidates);
+  return candidates;
 }
 
 /**
- * The targets of a route that can be used now, in the order of their priority.
- * @param hint narrows them to a provider (its slug), to a model, or to both (`provider/model`)
+ * Those of them that a hint means.
+ * @param hint a provider (its slug), a model, or both (`provider/model`)
  */
-export function candidatesOf(route: RouteEntry, hint: string | null, snapshot: Snapshot): Candidate[] {
+export function hintedCandidatesOf(route: RouteEntry, hint: string, snapshot: Snapshot): Candidate[] {
+  return find(route, snapshot, (entry, provider) => {
+    if (hint === provider.slug) return modelsOf(entry, provider, snapshot);
+    const prefix = `${provider.slug}/`;
+    const name = hint.startsWith(prefix) ? hint.slice(prefix.length) : hint;
+    // A target without a list has all models of its provider.
+    return entry.models.length === 0 || entry.models.includes(name) ? enabledModel(name, provider, snapshot) : [];
+  });
+}
+
+function find(
+  route: RouteEntry,
+  snapshot: Snapshot,
+  modelsAt: (entry: Entry, provider: ProviderEntry) => ModelEntry[],
+): Candidate[] {
   const entries = route.targets.length > 0 ? route.targets : activeFirst(snapshot);
   return entries.flatMap((entry) => {
     const provider = snapshot.providersById.get(entry.providerId);
     if (!provider || !isUsable(provider)) return [];
-    const models = hint === null ? modelsOf(entry, provider) : modelsFor(hint, entry, provider);
+    const models = modelsAt(entry, provider);
     return models.length > 0 ? [{ weight: entry.weight, targets: models.map((model) => ({ provider, model })) }] : [];
   });
 }
@@ -46,28 +85,20 @@ export function candidatesOf(route: RouteEntry, hint: string | null, snapshot: S
  * What a route without targets stands for. The sandbox never stands in for a real provider: nobody would want its
  * made-up answers in place of an error.
  */
-function activeFirst(snapshot: Snapshot): Pick<RouteTargetEntry, 'providerId' | 'models' | 'weight'>[] {
+function activeFirst(snapshot: Snapshot): Entry[] {
   return usableProviders(snapshot)
     .filter((provider) => provider.kind !== 'SANDBOX' || provider.id === snapshot.activeProviderId)
     .map(({ id }) => ({ providerId: id, models: [], weight: 1 }));
 }
 
 /** The models a target lists; if it lists none, its provider's first one. */
-function modelsOf({ models }: Pick<RouteTargetEntry, 'models'>, provider: ProviderEntry): ModelEntry[] {
-  if (models.length > 0) return models.flatMap((name) => enabledModel(provider, name));
+function modelsOf({ models }: Entry, provider: ProviderEntry, snapshot: Snapshot): ModelEntry[] {
+  if (models.length > 0) return models.flatMap((name) => enabledModel(name, provider, snapshot));
   const first = provider.models.find((entry) => entry.isEnabled);
   return first ? [first] : [];
 }
 
-/** A target without a list has all models of its provider. */
-function modelsFor(hint: string, entry: Pick<RouteTargetEntry, 'models'>, provider: ProviderEntry): ModelEntry[] {
-  if (hint === provider.slug) return modelsOf(entry, provider);
-  const prefix = `${provider.slug}/`;
-  const name = hint.startsWith(prefix) ? hint.slice(prefix.length) : hint;
-  return entry.models.length === 0 || entry.models.includes(name) ? enabledModel(provider, name) : [];
-}
-
-function enabledModel(provider: ProviderEntry, name: string): ModelEntry[] {
-  const model = provider.models.find((entry) => entry.name === name);
-  return model?.isEnabled ? [model] : [];
+function enabledModel(name: string, provider: ProviderEntry, { modelsByName }: Snapshot): ModelEntry[] {
+  const offer = modelsByName.get(name)?.find((one) => one.provider === provider);
+  return offer ? [offer.model] : [];
 }

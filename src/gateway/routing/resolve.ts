@@ -1,7 +1,15 @@
 import { ForbiddenError, ModelNotFoundError, shorten } from '../../platform/errors.ts';
 import type { Caller } from '../admission/caller.ts';
 import type { ProviderEntry, RouteEntry, Snapshot } from '../snapshot/snapshot.ts';
-import { type Candidate, candidatesOf, isUsable, type Target, usableProviders } from './candidates.ts';
+import {
+  type Candidate,
+  candidatesOf,
+  hintedCandidatesOf,
+  isUsable,
+  offersOf,
+  type Target,
+  usableProviders,
+} from './candidates.ts';
 import { nearestNames } from './nearest.ts';
 import { inOrder } from './order.ts';
 import type { Turns } from './turns.ts';
@@ -9,13 +17,15 @@ import type { Turns } from './turns.ts';
 export { isUsable, type Target } from './candidates.ts';
 export { Turns } from './turns.ts';
 
-/** What `model` means: the targets in the order in which they are tried. Never empty. */
+/** What `model` means: up to `MOST_ATTEMPTS` targets in the order in which they are tried. Never empty. */
 export interface Resolution {
   route: RouteEntry | null;
   targets: readonly Target[];
 }
 
 export const DEFAULT_ROUTE = 'default';
+/** The first attempt and three more. */
+const MOST_ATTEMPTS = 4;
 
 /**
  * Finds the targets of a request. The order: route slug, route alias, `route/hint` for a route in SPECIFIC mode,
@@ -36,12 +46,9 @@ export function resolve(name: string | null, snapshot: Snapshot, caller: Caller,
 
   assertAnyModelAllowed(caller, wanted);
   const provider = head ? snapshot.providersBySlug.get(head) : undefined;
-  if (provider) return { route: null, targets: [prefixed(provider, rest)] };
+  if (provider) return { route: null, targets: [prefixed(provider, rest, snapshot)] };
 
-  const targets = usableProviders(snapshot).flatMap((candidate) => {
-    const model = candidate.models.find((entry) => entry.name === wanted && entry.isEnabled);
-    return model ? [{ provider: candidate, model }] : [];
-  });
+  const targets = offersOf(wanted, snapshot).slice(0, MOST_ATTEMPTS);
   if (targets.length > 0) return { route: null, targets };
   throw new ModelNotFoundError(
     `There is no route or model "${shorten(wanted)}" that can be used now.`,
@@ -72,8 +79,8 @@ function throughRoute(
   turns: Turns,
 ): Resolution {
   if (!mayUse(caller, route)) throw new ForbiddenError(`This API key may not use the route "${route.slug}".`);
-  const candidates = candidatesOf(route, hint, snapshot);
-  const targets = eachOnce(inOrderOf(route, hint, candidates, turns).flatMap((candidate) => candidate.targets));
+  const candidates = hint === null ? candidatesOf(route, snapshot) : hintedCandidatesOf(route, hint, snapshot);
+  const targets = planOf(inOrderOf(route, hint, candidates, turns));
   if (targets.length > 0) return { route, targets };
   throw new ModelNotFoundError(
     hint === null
@@ -86,7 +93,7 @@ function throughRoute(
 function inOrderOf(
   route: RouteEntry,
   hint: string | null,
-  candidates: Candidate[],
+  candidates: readonly Candidate[],
   turns: Turns,
 ): readonly Candidate[] {
   if (route.strategy === 'FAILOVER' || route.targets.length === 0 || candidates.length === 0) return candidates;
@@ -94,21 +101,30 @@ function inOrderOf(
   return inOrder(route.strategy, candidates, turn);
 }
 
-/** Targets of one route may have models in common. */
-function eachOnce(targets: Target[]): Target[] {
-  const seen = new Set<Target['model']>();
-  return targets.filter(({ model }) => !seen.has(model) && seen.add(model));
+/** As many targets as are tried, each once: candidates may have models in common. */
+function planOf(candidates: readonly Candidate[]): Target[] {
+  const plan: Target[] = [];
+  for (const { targets } of candidates) {
+    for (const target of targets) {
+      if (plan.some(({ model }) => model === target.model)) continue;
+      plan.push(target);
+      if (plan.length === MOST_ATTEMPTS) return plan;
+    }
+  }
+  return plan;
 }
 
 /** A model behind a provider's slug need not be in the catalog: the provider knows its own models. */
-function prefixed(provider: ProviderEntry, name: string): Target {
+function prefixed(provider: ProviderEntry, name: string, snapshot: Snapshot): Target {
   if (!isUsable(provider)) {
     throw new ModelNotFoundError(`The provider "${provider.slug}" is switched off or has no key yet.`);
   }
-  const model = provider.models.find((entry) => entry.name === name);
-  if (model && !model.isEnabled) throw new ModelNotFoundError(`The model "${shorten(name)}" is switched off.`);
+  const offer = snapshot.modelsByName.get(name)?.find((one) => one.provider === provider);
+  if (offer) return offer;
+  if (provider.models.some((entry) => entry.name === name))
+    throw new ModelNotFoundError(`The model "${shorten(name)}" is switched off.`);
   if (name === '') throw new ModelNotFoundError(`Name a model behind "${provider.slug}/".`);
-  return { provider, model: model ?? { name, price: null, contextTokens: null, maxOutputTokens: null } };
+  return { provider, model: { name, price: null, contextTokens: null, maxOutputTokens: null } };
 }
 
 function allowedRoutes(caller: Caller): readonly string[] {
