@@ -148,9 +148,11 @@ function append(write: () => Promise<void>): Promise<void> {
 }
 
 async function stateInPostgres(connection: pg.PoolConfig, serverId: string) {
-  const client = new pg.Client({ ...connection, connectionTimeoutMillis: 10_000 });
-  await client.connect();
+  const client = new pg.Client({ ...connection, connectionTimeoutMillis: 10_000, query_timeout: 10_000 });
+  // A connection that breaks fails what is asked over it.
+  client.on('error', () => undefined);
   try {
+    await client.connect();
     return await readState(client, serverId);
   } finally {
     await client.end();

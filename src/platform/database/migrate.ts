@@ -31,6 +31,9 @@ export async function migrate(connection: DatabaseConnection, log: Log): Promise
     ...connection,
     application_name: 'signalbox migrate',
     connectionTimeoutMillis: 10_000,
+    // It asks for the lock and for what was applied; the migrations themselves, which may take long, do not run here.
+    query_timeout: 10_000,
+    keepAlive: true,
   });
   client.on('error', (error) => log.warn({ err: error.message }, 'the connection that holds the migration lock ended'));
   await client.connect();
