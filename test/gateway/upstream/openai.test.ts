@@ -67,6 +67,10 @@ describe('failures', () => {
   });
 
   test('the key is cut out of any text that is quoted', () => {
+    for (const param of ['sk-very-secret-value', 'x'.repeat(10_000), 'a b\n', 7]) {
+      const refused = read(400, JSON.stringify({ error: { message: 'no', param } }));
+      expect(refused.error).toMatchObject({ issues: [{ path: '' }] });
+    }
     expect(read(500, 'oops sk-very-secret-value').error.message).toBe('acme failed (HTTP 500): oops …');
   });
 

@@ -64,7 +64,9 @@ export function readFailure(status: number, headers: IncomingHttpHeaders, body: 
     case 413:
     case 422:
       return failed(
-        new ValidationError([{ path: paramOf(error), message: `${provider} refused the request: ${said}` }]),
+        new ValidationError([
+          { path: paramOf(error, place.secret), message: `${provider} refused the request: ${said}` },
+        ]),
         false,
       );
     case 429:
@@ -135,8 +137,10 @@ function codeOf(error: Record<string, unknown>): string {
   return typeof error.code === 'string' ? error.code : '';
 }
 
-function paramOf(error: Record<string, unknown>): string {
-  return typeof error.param === 'string' ? error.param : '';
+/** The parameter that the provider names, if it looks like one and is not the key. */
+function paramOf({ param }: Record<string, unknown>, secret: string | null): string {
+  if (typeof param !== 'string' || !/^[\w.[\]-]{1,100}$/.test(param)) return '';
+  return secret && param.includes(secret) ? '' : param;
 }
 
 function retryAfter(headers: IncomingHttpHeaders): number {
