@@ -23,7 +23,7 @@ export interface GraphiQL {
 
 /** Opens GraphiQL as somebody who has never been there. @param query what to open it with */
 export async function openGraphiQL(browser: Browser, url: string, query?: string): Promise<GraphiQL> {
-  const context = await browser.newContext({ viewport: { width: 1360, height: 800 }, colorScheme: 'light' });
+  const context = await browser.newContext({ viewport: { width: 1360, height: 720 }, colorScheme: 'light' });
   await context.grantPermissions(['clipboard-read', 'clipboard-write']);
   const page = await context.newPage();
   page.setDefaultTimeout(STEP_MS);

@@ -40,7 +40,12 @@ mutation ConnectProvider {
     key: "sk-…"
   }) {
     ... on SetProviderKeySuccess {
-      provider { slug isEnabled keyHint health { status detail } }
+      provider {
+        slug
+        isEnabled
+        keyHint
+        health { status detail }
+      }
     }
     ... on Error { code message }
   }
@@ -97,17 +102,30 @@ mutation SplitTraffic {
   setTrafficSplit(input: {
     routeId: "default"
     targets: [
-      { provider: "sandbox", models: ["sandbox-small"], percentage: 70 }
-      { provider: "sandbox", models: ["sandbox-large"], percentage: 30 }
+      {
+        provider: "sandbox"
+        models: ["sandbox-small"]
+        percentage: 70
+      }
+      {
+        provider: "sandbox"
+        models: ["sandbox-large"]
+        percentage: 30
+      }
     ]
   }) {
     ... on SetTrafficSplitSuccess {
       trafficSplit {
         strategy
-        targets { percentage target { provider { slug } models } }
+        targets {
+          percentage
+          target { provider { slug } models }
+        }
       }
     }
-    ... on ValidationError { issues { path message } }
+    ... on ValidationError {
+      issues { path message }
+    }
     ... on Error { code message }
   }
 }
@@ -209,18 +227,36 @@ subscription FollowRequests {
     period: MONTHLY
     thresholds: [50, 80, 100]
   }) {
-    ... on SetBudgetSuccess { budget { id limit spent remaining resetsAt } }
-    ... on ValidationError { issues { path message } }
+    ... on SetBudgetSuccess {
+      budget { id limit spent remaining resetsAt }
+    }
+    ... on ValidationError {
+      issues { path message }
+    }
     ... on Error { code message }
   }
 }
 
 query Budgets {
-  budgets { scope subject period limit spent remaining percentUsed }
+  budgets {
+    scope
+    subject
+    period
+    limit
+    spent
+    remaining
+    percentUsed
+  }
 }
 
 subscription WatchBudgets {
-  budgetChanged { reason threshold spent remaining budget { scope subject } }
+  budgetChanged {
+    reason
+    threshold
+    spent
+    remaining
+    budget { scope subject }
+  }
 }
 `,
   },
@@ -277,7 +313,10 @@ mutation CreateApiKey {
     name: "my application"
     rateLimitPerMinute: 600
   }) {
-    ... on CreateApiKeySuccess { key apiKey { id name } }
+    ... on CreateApiKeySuccess {
+      key
+      apiKey { id name }
+    }
     ... on Error { code message }
   }
 }
