@@ -22,7 +22,7 @@ export const Provider = builder.prismaObject('Provider', {
     }),
     isEnabled: t.exposeBoolean('isEnabled', { description: 'Whether completions may go to it.' }),
     isActive: t.boolean({
-      description: 'Whether it is the one that the route `default` sends to.',
+      description: 'Whether it is the active one, to which the route `default` sends while it has no targets.',
       resolve: ({ id }, _args, { services }) => services.snapshots.current.activeProviderId === id,
     }),
     priority: t.exposeInt('priority', { description: 'Lower is tried earlier when another provider fails.' }),
