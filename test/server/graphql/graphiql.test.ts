@@ -75,6 +75,17 @@ describe.skipIf(!CHROMIUM)('GraphiQL in a browser', () => {
     expect(await page.locator('#notice').textContent()).toBe('');
   });
 
+  test('takes a key that is for completions only, and says that it is', async () => {
+    const created = await server.query<{ createApiKey: { key: string } }, unknown>(
+      'mutation { createApiKey(input: { name: "app" }) { ... on CreateApiKeySuccess { key } } }',
+    );
+    const page = await open(STREAM);
+    await enterCredential(page, `Bearer ${created.data.createApiKey.key}`);
+    await page.getByText('Signed in as an API key for completions only').waitFor();
+    await execute(page);
+    await answer(page).getByText('"CompletionFinished"').waitFor();
+  });
+
   test('keeps credentials out of the address, of local storage and of cookies', async () => {
     const page = await open(ME);
     await logIn(page, ADMIN);
@@ -160,7 +171,9 @@ describe.skipIf(!CHROMIUM)('GraphiQL in a browser', () => {
     expect(await tabs.count()).toBe(examples + 1);
     expect(page.url()).toBe(`${server.url}/graphql`);
     // GraphiQL writes its tabs down after half a second.
-    await page.waitForFunction("localStorage.getItem('graphiql:tabState')?.includes('query Me')");
+    await eventually(async () => {
+      expect(await page.evaluate("localStorage.getItem('graphiql:tabState')")).toContain('query Me');
+    });
 
     await visit(page, server.url);
     await openTab('Me').waitFor();

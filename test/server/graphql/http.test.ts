@@ -246,15 +246,6 @@ describe('GET', () => {
     expect(await get(query, { origin: 'https://app.example.com' })).toMatchObject({ status: 200 });
   });
 
-  test('shows GraphiQL to browsers, with nothing from elsewhere', async () => {
-    const response = await fetch(endpoint, { headers: { accept: 'text/html' } });
-    expect(response.headers.get('content-type')).toContain('text/html');
-    const page = await response.text();
-    expect(page).toContain('YogaGraphiQL.renderYogaGraphiQL');
-    expect(page).toContain('"subscriptionsProtocol":"WS"');
-    expect(page).not.toMatch(/<(script|link|img)[^>]+(src|href)="https?:/);
-  });
-
   test('answers origins on the list, and no others, with CORS headers', async () => {
     const allowed = await fetch(endpoint, {
       method: 'OPTIONS',
