@@ -194,7 +194,7 @@ describe('the watcher', () => {
     await pool.query('ALTER TABLE budgets RENAME TO budgets_away');
     await spend(server, 600_000, ann);
     await server.services.ledger.drained();
-    await sleep(300);
+    await sleep(TWO_LOOKS_MS);
     await pool.query('ALTER TABLE budgets_away RENAME TO budgets');
     await until(() => follower.events.length === 3, 'what was spent meanwhile');
     expect(story(follower, id)).toEqual(['SET 0', 'SPENT 0.6', 'THRESHOLD_CROSSED 50 0.6']);
@@ -210,7 +210,7 @@ describe('the watcher', () => {
     await other.query('SELECT pg_advisory_xact_lock(7283501)');
     await spend(server, 600_000, ann);
     await server.services.ledger.drained();
-    await sleep(300);
+    await sleep(TWO_LOOKS_MS);
     expect(story(follower, id)).toEqual(['SET 0']);
     await other.query('COMMIT');
     other.release();
