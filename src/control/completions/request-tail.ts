@@ -1,5 +1,5 @@
+import { ConcurrencyLimit } from '../../platform/concurrency-limit.ts';
 import { ValidationError } from '../../platform/errors.ts';
-import { Turns } from '../../platform/turns.ts';
 import type { Services } from '../schema/context.ts';
 import { LiveRequests } from './live-requests.ts';
 import type { Stretch } from './recent-requests.ts';
@@ -23,7 +23,7 @@ type TailServices = Pick<Services, 'pool' | 'ledgerSeq' | 'log'>;
 export class RequestTail {
   readonly #services: TailServices;
   readonly #retry: Retry;
-  readonly #turns = new Turns(STATEMENTS_AT_ONCE);
+  readonly #statements = new ConcurrencyLimit(STATEMENTS_AT_ONCE);
   /** Null while nobody follows. */
   #live: LiveRequests | null = null;
 
@@ -95,7 +95,7 @@ export class RequestTail {
   #catchUp(clauses: readonly RequestClause[], seq: bigint, known: bigint, signal: AbortSignal): Promise<Stretch> {
     const end = known - seq > LONGEST_STRETCH ? seq + LONGEST_STRETCH : known;
     const condition = conditionOf([...clauses, { sql: 'seq > ?', value: seq }, { sql: 'seq <= ?', value: end }]);
-    return this.#takeTurn(async () => {
+    return this.#read(async () => {
       const requests = await readRequests(this.#services.pool, condition, 'completions.seq', PAGE);
       const last = requests.length === PAGE ? requests.at(-1) : null;
       return { requests, upTo: last?.seq ?? end };
@@ -104,10 +104,10 @@ export class RequestTail {
 
   /** Without Postgres the request waits for its attempts: an event that fails would be a gap. */
   #withLastingAttempts(request: LoggedRequest, signal: AbortSignal): LoggedRequest {
-    return { ...request, attempts: () => this.#takeTurn(request.attempts, signal) };
+    return { ...request, attempts: () => this.#read(request.attempts, signal) };
   }
 
-  #takeTurn<T>(read: () => Promise<T>, signal: AbortSignal): Promise<T> {
-    return this.#turns.take(() => this.#retry.until(read, signal));
+  #read<T>(read: () => Promise<T>, signal: AbortSignal): Promise<T> {
+    return this.#statements.run(() => this.#retry.until(read, signal));
   }
 }

@@ -1,10 +1,10 @@
+import type { ConcurrencyLimit } from '../../platform/concurrency-limit.ts';
 import { Hub } from '../../platform/events/hub.ts';
 import type { CompletionFilter } from '../completions/completions.ts';
 import { type MetricsReading, readMetrics } from './reading.ts';
 import type { Query } from './rollup-query.ts';
 import { type MetricsRange, spanOf } from './span.ts';
 import type { Summary } from './summary.ts';
-import type { Turns } from './turns.ts';
 
 /** Shortest time between two readings of one view, in milliseconds. */
 export const INTERVAL_MS = 1_000;
@@ -18,8 +18,8 @@ export interface ViewOptions {
   /** Of what its subscribers may see. */
   filter: CompletionFilter;
   query: Query;
-  /** In which the statements of all views are sent. */
-  turns: Turns;
+  /** What the statements of all views are sent through. */
+  statements: ConcurrencyLimit;
   /** Told how each reading went; null: well. */
   onRead: (error: unknown) => void;
 }
@@ -34,7 +34,7 @@ export class LiveView {
   readonly #stopped = new AbortController();
   /** Sends nothing more once the view is stopped. */
   readonly #query: Query = (sql, values) =>
-    this.#options.turns.take(() => {
+    this.#options.statements.run(() => {
       this.#stopped.signal.throwIfAborted();
       return this.#options.query(sql, values);
     });

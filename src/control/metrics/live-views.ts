@@ -1,10 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { ConcurrencyLimit } from '../../platform/concurrency-limit.ts';
 import type { CompletionFilter } from '../completions/completions.ts';
 import type { Services } from '../schema/context.ts';
 import { INTERVAL_MS, LiveView } from './live-view.ts';
 import type { MetricsReading } from './reading.ts';
 import type { MetricsRange } from './span.ts';
-import { Turns } from './turns.ts';
 
 /** Of all views together: a thousand different ones cost time, not connections. */
 const STATEMENTS_AT_ONCE = 2;
@@ -15,7 +15,7 @@ type LiveServices = Pick<Services, 'pool' | 'ledgerSeq' | 'log'>;
 export class LiveViews {
   readonly #services: LiveServices;
   readonly #views = new Map<string, LiveView>();
-  readonly #turns = new Turns(STATEMENTS_AT_ONCE);
+  readonly #statements = new ConcurrencyLimit(STATEMENTS_AT_ONCE);
   /** By views that nobody watches any more. */
   #dropped = 0;
   #isFailing = false;
@@ -61,7 +61,7 @@ export class LiveViews {
       range,
       filter,
       query: (sql, values) => pool.query(sql, values),
-      turns: this.#turns,
+      statements: this.#statements,
       onRead: (error) => this.#note(error),
     });
     this.#views.set(key, view);
