@@ -1,6 +1,5 @@
 import type { FastifyInstance } from 'fastify';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import { liveViews } from '../control/metrics/metrics.ts';
 import type { Services } from '../control/schema/context.ts';
 import { isAdmin } from '../gateway/admission/caller.ts';
 import { AuthenticationError } from '../platform/errors.ts';
@@ -53,11 +52,11 @@ export function registerPrometheus(app: FastifyInstance, services: Services): vo
     registers,
   });
   gauge('signalbox_completions_running', 'Completions on their way.', () => services.gateway.running);
-  gauge('signalbox_metrics_views', 'Live views of metrics that somebody watches.', () => liveViews(services).size);
+  gauge('signalbox_metrics_views', 'Live views of metrics that somebody watches.', () => services.liveViews.size);
   gauge(
     'signalbox_metrics_events_dropped',
     'Live metrics that a slow reader did not get since the start, because newer ones took their place.',
-    () => liveViews(services).dropped,
+    () => services.liveViews.dropped,
   );
   gauge('signalbox_journal_pending_bytes', 'Journal not yet in Postgres.', () => services.ledger.status().pendingBytes);
 

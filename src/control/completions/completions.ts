@@ -23,7 +23,7 @@ import { complete, streamCompletion } from './run.ts';
 import { CompletionType } from './types.ts';
 
 export { type CompletionFilter, completionFilterFields, visibleFilter } from './filter.ts';
-export { requestTail } from './request-logged.ts';
+export { RequestTail } from './request-tail.ts';
 export { RequestStatusEnum } from './types.ts';
 
 builder.mutationField('complete', (t) =>

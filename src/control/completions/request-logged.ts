@@ -1,19 +1,8 @@
 import { ValidationError } from '../../platform/errors.ts';
 import { builder } from '../schema/builder.ts';
-import type { Services } from '../schema/context.ts';
 import { visibleOwner } from '../schema/visible-owner.ts';
 import { requestClauses } from './request-filter.ts';
 import { Request, RequestFilter } from './request-log.ts';
-import { RequestTail } from './request-tail.ts';
-
-const tailOf = new WeakMap<Services, RequestTail>();
-
-/** The tail of the ledger on the server with these services. */
-export function requestTail(services: Services): RequestTail {
-  const tail = tailOf.get(services) ?? new RequestTail(services);
-  tailOf.set(services, tail);
-  return tail;
-}
 
 const RequestLoggedInput = builder.inputType('RequestLoggedInput', {
   description: 'Which requests to follow, and from where.',
@@ -40,7 +29,7 @@ builder.subscriptionField('requestLogged', (t) =>
       if (afterSeq !== null && afterSeq < 0n) {
         throw new ValidationError([{ path: 'afterSeq', message: 'must be 0 or more' }]);
       }
-      return requestTail(services).follow(clauses, afterSeq, signal);
+      return services.requestTail.follow(clauses, afterSeq, signal);
     },
     visible: ({ userId }, caller) => {
       const owner = visibleOwner(caller, null);

@@ -5,7 +5,7 @@ import { spanOf } from './span.ts';
 import { Metrics, MetricsFilterType, MetricsRangeEnum } from './types.ts';
 import './updates.ts';
 
-export { liveViews } from './updates.ts';
+export { LiveViews } from './live-views.ts';
 
 builder.queryField('metrics', (t) =>
   t.field({

@@ -1,19 +1,8 @@
 import { ForbiddenError } from '../../platform/errors.ts';
 import { visibleFilter } from '../completions/completions.ts';
 import { builder } from '../schema/builder.ts';
-import type { Services } from '../schema/context.ts';
 import { visibleOwner } from '../schema/visible-owner.ts';
-import { LiveViews } from './live-views.ts';
 import { Metrics, MetricsFilterType, MetricsRangeEnum } from './types.ts';
-
-const viewsOf = new WeakMap<Services, LiveViews>();
-
-/** The views that are watched on the server with these services. */
-export function liveViews(services: Services): LiveViews {
-  const views = viewsOf.get(services) ?? new LiveViews(services);
-  viewsOf.set(services, views);
-  return views;
-}
 
 const MetricsUpdatedInput = builder.inputType('MetricsUpdatedInput', {
   description: 'Which numbers to watch.',
@@ -32,7 +21,7 @@ builder.subscriptionField('metricsUpdated', (t) =>
     args: { input: t.arg({ type: MetricsUpdatedInput, description: 'Default: everything in the last hour.' }) },
     subscribe: (_root, { input }, { caller, services, signal }) => {
       const filter = visibleFilter(caller, input?.filter ?? {});
-      return liveViews(services).watch(input?.range ?? 'LAST_HOUR', filter, signal);
+      return services.liveViews.watch(input?.range ?? 'LAST_HOUR', filter, signal);
     },
     visible: ({ filter: { userId = null } }, caller) => {
       if (visibleOwner(caller, userId) === userId) return true;

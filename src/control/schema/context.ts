@@ -12,6 +12,8 @@ import type { SecretBox } from '../../platform/crypto.ts';
 import type { EventFeed } from '../../platform/events/feed.ts';
 import type { Log } from '../../platform/log.ts';
 import type { Settings } from '../../platform/settings.ts';
+import type { RequestTail } from '../completions/completions.ts';
+import type { LiveViews } from '../metrics/metrics.ts';
 import type { HealthMonitor } from '../providers/providers.ts';
 
 /** What the rooms of the control plane work with; made once, when the server starts. */
@@ -34,6 +36,10 @@ export interface Services {
   feed: EventFeed;
   /** Tests the providers, and keeps their health. */
   providerHealth: HealthMonitor;
+  /** The metrics that somebody watches on this server. */
+  liveViews: LiveViews;
+  /** For those who follow the request log on this server. */
+  requestTail: RequestTail;
 }
 
 /** What a resolver gets. One lives as long as its operation; a subscription's as long as the subscription. */

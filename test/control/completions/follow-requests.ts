@@ -1,5 +1,4 @@
 import { expect, onTestFinished } from 'vitest';
-import { requestTail } from '../../../src/control/completions/completions.ts';
 import { eventually } from '../../kit/eventually.ts';
 import type { Credential, TestServer } from '../../kit/server.ts';
 
@@ -47,7 +46,7 @@ export function follow(server: TestServer, input: object = {}, credential?: Cred
 
 /** Resolves once so many follow on this server. */
 export function untilFollowed(server: TestServer, count: number): Promise<void> {
-  return eventually(() => expect(requestTail(server.services).followers).toBe(count));
+  return eventually(() => expect(server.services.requestTail.followers).toBe(count));
 }
 
 /** Makes completions, some at a time. */

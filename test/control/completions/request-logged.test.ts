@@ -3,7 +3,6 @@ import { createClient } from 'graphql-ws';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { WebSocket } from 'ws';
 import { changeAccounts } from '../../../src/control/accounts/change-accounts.ts';
-import { requestTail } from '../../../src/control/completions/completions.ts';
 import { eventually } from '../../kit/eventually.ts';
 import { type Credential, startServer, type TestServer } from '../../kit/server.ts';
 import { complete, follow, headOf, type Logged, range, untilFollowed } from './follow-requests.ts';
@@ -279,7 +278,7 @@ describe('what it costs', () => {
     const first = await commitRows(server.services.pool, alike(1));
     await eventually(() => expect(seqs()).toEqual([first]));
     await stop();
-    await eventually(() => expect(requestTail(server.services).followers).toBe(0), 100);
+    await eventually(() => expect(server.services.requestTail.followers).toBe(0), 100);
     const counts = countStatements();
     const last = await commitRows(server.services.pool, alike(1));
     await eventually(() => expect(server.services.ledgerSeq.current).toBe(last));

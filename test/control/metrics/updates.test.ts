@@ -2,7 +2,6 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { changeAccounts } from '../../../src/control/accounts/change-accounts.ts';
 import { LiveViews } from '../../../src/control/metrics/live-views.ts';
-import { liveViews } from '../../../src/control/metrics/metrics.ts';
 import { cuttableConnection, recordedLog } from '../../gateway/ledger/kit.ts';
 import { eventually } from '../../kit/eventually.ts';
 import { type Credential, startPeer, startServer, type TestServer } from '../../kit/server.ts';
@@ -38,7 +37,7 @@ afterAll(() => server.close());
 afterEach(async () => {
   await Promise.all(watching.splice(0).map((stop) => stop()));
   // Whatever a test did, no view is left behind.
-  await eventually(() => expect(liveViews(server.services).size).toBe(0));
+  await eventually(() => expect(server.services.liveViews.size).toBe(0));
 });
 
 /** Follows the numbers over a WebSocket of its own until the test ends. */
@@ -164,7 +163,7 @@ describe('metricsUpdated', () => {
     const all = Array.from({ length: 20 }, () => watch({ range: 'LAST_30_DAYS', filter: { provider: 'sandbox' } }));
     const snapshots = await Promise.all(all.map(({ snapshot }) => snapshot()));
     expect(new Set(snapshots.map((numbers) => JSON.stringify(numbers))).size).toBe(1);
-    expect(liveViews(server.services).size).toBe(1);
+    expect(server.services.liveViews.size).toBe(1);
     // Summary, percentiles, providers, and their percentiles.
     expect(counts.sent).toBe(4);
     await delay(1_200);
@@ -181,7 +180,7 @@ describe('metricsUpdated', () => {
       watch({ range: 'LAST_30_DAYS', filter: { model: `model-${index}` } }),
     );
     await Promise.all(all.map(({ snapshot }) => snapshot()));
-    expect(liveViews(server.services).size).toBe(40);
+    expect(server.services.liveViews.size).toBe(40);
     // Summary, percentiles and providers, of which there are none.
     expect(counts.sent).toBe(120);
     expect(counts.most).toBe(2);
@@ -191,7 +190,7 @@ describe('metricsUpdated', () => {
     const mine = watch({}, user);
     const wanted = watch({ filter: { userId: user.id } }, user);
     await Promise.all([mine.snapshot(), wanted.snapshot()]);
-    expect(liveViews(server.services).size).toBe(1);
+    expect(server.services.liveViews.size).toBe(1);
     await complete();
     await settled();
     await delay(1_500);
@@ -231,7 +230,7 @@ describe('metricsUpdated', () => {
     await complete();
     await eventually(() => expect(events).toHaveLength(2));
     expect(events[1]).toMatchObject({ numbers: null, errors: ['FORBIDDEN'] });
-    await eventually(() => expect(liveViews(server.services).size).toBe(0));
+    await eventually(() => expect(server.services.liveViews.size).toBe(0));
   });
 
   it('stops reading when the last one leaves', async () => {
@@ -239,9 +238,9 @@ describe('metricsUpdated', () => {
     await Promise.all([first.snapshot(), second.snapshot()]);
     await first.stop();
     await delay(100);
-    expect(liveViews(server.services).size).toBe(1);
+    expect(server.services.liveViews.size).toBe(1);
     await second.stop();
-    await eventually(() => expect(liveViews(server.services).size).toBe(0));
+    await eventually(() => expect(server.services.liveViews.size).toBe(0));
     const counts = countReadings();
     await complete();
     await settled();

@@ -5,7 +5,6 @@ import { runInNewContext } from 'node:vm';
 import { Worker } from 'node:worker_threads';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
-import { liveViews } from '../../../src/control/metrics/metrics.ts';
 import { startServer, type TestServer } from '../../kit/server.ts';
 import { until } from '../../kit/upstream.ts';
 
@@ -54,7 +53,7 @@ it('a thousand watch the metrics, one of them never reads: the others are on tim
   const [arrivals] = (await Promise.all([once(worker, 'message'), worker.postMessage('end')]))[0] as [number[][]];
   await worker.terminate();
   const after = memory();
-  const { dropped } = liveViews(server.services);
+  const { dropped } = server.services.liveViews;
   stalled.terminate();
 
   const ticks = Math.min(...arrivals.map((times) => times.length));
@@ -77,7 +76,7 @@ it('a thousand watch the metrics, one of them never reads: the others are on tim
   expect(quantile(pauses, 0.99)).toBeLessThan(2_500);
   expect(dropped).toBeGreaterThan(0);
   expect(after - before).toBeLessThan(96 * MIB);
-  await until(() => liveViews(server.services).size === 0, 'the view to be given up');
+  await until(() => server.services.liveViews.size === 0, 'the view to be given up');
 }, 120_000);
 
 /** A socket with so many subscriptions that reads nothing once they have begun. */

@@ -1,6 +1,4 @@
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { requestTail } from '../../../src/control/completions/completions.ts';
-import { liveViews } from '../../../src/control/metrics/metrics.ts';
 import { anotherAdmin, mutate } from '../../control/providers/kit.ts';
 import { eventually } from '../../kit/eventually.ts';
 import { startPeer, startServer, type TestServer } from '../../kit/server.ts';
@@ -166,7 +164,7 @@ describe('subscribers on either server see the same events in the same order', (
   test('requestLogged', { retry: 2 }, async () => {
     const watched = await watchBoth(
       'requestLogged { seq id attempts { id } }',
-      (server) => requestTail(server.services).followers,
+      (server) => server.services.requestTail.followers,
     );
     await both(100, (server) => serve(server));
     const events = await watched.expectSame(200);
@@ -216,7 +214,7 @@ test('metricsUpdated moves on one server by what another has done', { retry: 2 }
     },
   );
   onTestFinished(stop);
-  await eventually(() => expect([requests.length, liveViews(other.services).size]).toEqual([1, 1]));
+  await eventually(() => expect([requests.length, other.services.liveViews.size]).toEqual([1, 1]));
   const delays: number[] = [];
   for (let turn = 1; turn <= 3; turn += 1) {
     const before = requests.at(-1)?.count ?? 0;
