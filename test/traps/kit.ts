@@ -99,7 +99,7 @@ export class Speaker implements Disposable {
   }
 }
 
-/** What a promise is after `limitMs`. */
+/** Whether a promise resolves or rejects in time. */
 export async function settlesWithin(promise: Promise<unknown>, limitMs: number): Promise<boolean> {
   const settled = promise.then(
     () => true,
