@@ -1,15 +1,18 @@
 import { banner, credentials } from './banner.ts';
 import { BudgetWatcher } from './control/budgets/watcher.ts';
+import { RequestTail } from './control/completions/completions.ts';
+import { LiveViews } from './control/metrics/metrics.ts';
 import { HealthMonitor } from './control/providers/providers.ts';
 import type { Services } from './control/schema/context.ts';
 import type { SeedResult } from './control/seed.ts';
 import { seed } from './control/seed.ts';
+import { followChanges } from './follow-changes.ts';
 import { AccountCache } from './gateway/admission/accounts.ts';
 import { RateLimiter } from './gateway/admission/rate-limit.ts';
 import { Tokens } from './gateway/admission/tokens.ts';
 import { Gateway } from './gateway/gateway.ts';
 import { openLedger } from './gateway/ledger/ledger.ts';
-import { LEDGER_CHANNEL, LedgerSeq } from './gateway/ledger/ledger-seq.ts';
+import { LedgerSeq } from './gateway/ledger/ledger-seq.ts';
 import { SnapshotKeeper } from './gateway/snapshot/keeper.ts';
 import { startSandbox } from './gateway/upstream/sandbox/sandbox.ts';
 import { SecretBox } from './platform/crypto.ts';
@@ -22,10 +25,9 @@ import {
 } from './platform/database/connection.ts';
 import { startEmbeddedPostgres } from './platform/database/embedded.ts';
 import { migrate } from './platform/database/migrate.ts';
-import { listen } from './platform/database/notifications.ts';
 import { ensurePartitions } from './platform/database/partitions.ts';
 import { createPrisma } from './platform/database/prisma.ts';
-import { EVENTS_CHANNEL, EventFeed } from './platform/events/feed.ts';
+import { EventFeed } from './platform/events/feed.ts';
 import { createLog, type Log } from './platform/log.ts';
 import { assertPortFree, namePort } from './platform/port.ts';
 import { readSettings, type Settings, SettingsError } from './platform/settings.ts';
@@ -117,7 +119,8 @@ export async function start(
     closers.push(ledger.onCommitted((seq) => ledgerSeq.advance(seq)));
     const feed = await EventFeed.open(pool, log);
     closers.push(() => feed.close());
-    closers.push(await followChanges(connection, { snapshots, accounts, feed, ledgerSeq, log }));
+    const changes = await followChanges(connection, { snapshots, accounts, feed, ledgerSeq, log });
+    closers.push(() => changes.close());
     const budgets = new BudgetWatcher({ prisma, ledgerSeq, feed, log });
     closers.push(() => budgets.close());
 
@@ -141,6 +144,8 @@ export async function start(
       ledgerSeq,
       feed,
       providerHealth,
+      liveViews: new LiveViews({ pool, ledgerSeq, log }),
+      requestTail: new RequestTail({ pool, ledgerSeq, log }),
     };
     signal.throwIfAborted();
     const server = await openServer(services).catch(namePort('PORT'));
@@ -232,39 +237,4 @@ async function secretsOf(settings: Settings, dataDir: DataDir) {
 async function readClusterId(prisma: Services['prisma']): Promise<string> {
   const { clusterId } = await prisma.configuration.findUniqueOrThrow({ where: { id: 1 } });
   return clusterId;
-}
-
-/** Takes in what other servers change within milliseconds; after a lost connection, everything since. */
-async function followChanges(
-  connection: DatabaseConnection,
-  {
-    snapshots,
-    accounts,
-    feed,
-    ledgerSeq,
-    log,
-  }: Pick<Services, 'snapshots' | 'accounts' | 'feed' | 'ledgerSeq' | 'log'>,
-): Promise<() => Promise<void>> {
-  const follow: Record<string, (payload: string) => Promise<void> | void> = {
-    signalbox_configuration: () => snapshots.refresh(),
-    signalbox_accounts: () => accounts.refresh(),
-    [EVENTS_CHANNEL]: () => feed.refresh(),
-    [LEDGER_CHANNEL]: (payload) => ledgerSeq.advance(BigInt(payload)),
-  };
-  const warn = (error: unknown) => log.warn({ err: error }, 'a change could not be read; the next poll will');
-  const listener = await listen(
-    connection,
-    Object.keys(follow),
-    async (channel, payload) => {
-      try {
-        await follow[channel]?.(payload);
-      } catch (error) {
-        warn(error);
-      }
-    },
-    () => {
-      Promise.all([snapshots.refresh(), accounts.refresh(), feed.refresh(), ledgerSeq.refresh()]).catch(warn);
-    },
-  );
-  return () => listener.close();
 }

@@ -1,3 +1,4 @@
+import { ACCOUNTS_CHANNEL } from '../../gateway/admission/accounts.ts';
 import type { Transaction } from '../schema/change-configuration.ts';
 import type { Services } from '../schema/context.ts';
 
@@ -20,7 +21,7 @@ export async function changeAccounts<T>(
       select: { revision: true },
     });
     const changed = await change(tx, revision);
-    await tx.$executeRaw`SELECT pg_notify('signalbox_accounts', ${revision.toString()})`;
+    await tx.$executeRaw`SELECT pg_notify(${ACCOUNTS_CHANNEL}, ${revision.toString()})`;
     return changed;
   }, TRANSACTION);
   await services.accounts.refresh();

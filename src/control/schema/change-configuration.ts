@@ -1,4 +1,5 @@
 import type { Caller } from '../../gateway/admission/caller.ts';
+import { CONFIGURATION_CHANNEL } from '../../gateway/snapshot/keeper.ts';
 import type { Prisma } from '../../generated/prisma/client.ts';
 import { publishEvent } from '../../platform/events/feed.ts';
 import type { Services } from './context.ts';
@@ -45,7 +46,7 @@ export async function changeConfiguration<T>(
     });
     const changes: Change[] = [];
     const result = await change(tx, (one) => changes.push(one));
-    await tx.$executeRaw`SELECT pg_notify('signalbox_configuration', ${version.toString()})`;
+    await tx.$executeRaw`SELECT pg_notify(${CONFIGURATION_CHANNEL}, ${version.toString()})`;
     const changedBy = caller.kind === 'ANONYMOUS' ? null : caller.account.id;
     await publishEvent(tx, 'CONFIGURATION', {
       version: version.toString(),

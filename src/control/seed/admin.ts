@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { ACCOUNTS_CHANNEL } from '../../gateway/admission/accounts.ts';
 import { hashApiKey } from '../../platform/crypto.ts';
 import { maskSecret, newApiKey, uuidv7 } from '../../platform/ids.ts';
 import type { Settings } from '../../platform/settings.ts';
@@ -44,6 +45,6 @@ export async function createAdmin(tx: Transaction, settings: Settings): Promise<
       revision,
     },
   });
-  await tx.$executeRaw`SELECT pg_notify('signalbox_accounts', ${revision.toString()})`;
+  await tx.$executeRaw`SELECT pg_notify(${ACCOUNTS_CHANNEL}, ${revision.toString()})`;
   return { adminPassword, apiKey };
 }

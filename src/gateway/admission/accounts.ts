@@ -4,6 +4,9 @@ import { OverloadedError } from '../../platform/errors.ts';
 import type { Log } from '../../platform/log.ts';
 import type { Account, IssuedKey, Role, Tier } from './caller.ts';
 
+/** The channel on which a change of users or API keys tells its revision. */
+export const ACCOUNTS_CHANNEL = 'signalbox_accounts';
+
 /** Entries kept of each kind; the oldest go first. */
 const LIMIT = 100_000;
 /** How often account changes are read in case a notification was lost. */

@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { LEDGER_CHANNEL } from './ledger-seq.ts';
 import type { SettledAttempt, SettledCompletion } from './open-completions.ts';
 import { addRollups, foldRollups, type RollupEntry } from './rollups.ts';
 import { ATTEMPT_COLUMNS, attemptRow, COMPLETION_COLUMNS, completionRow, insertRows } from './rows.ts';
@@ -102,7 +103,7 @@ async function post(
   if (entries.length > 0) await addRollups(client, foldRollups(entries));
   if (seq > before) {
     await client.query('UPDATE ledger_head SET seq = $1 WHERE id = 1', [seq.toString()]);
-    await client.query("SELECT pg_notify('signalbox_ledger', $1)", [seq.toString()]);
+    await client.query('SELECT pg_notify($1, $2)', [LEDGER_CHANNEL, seq.toString()]);
   }
   await client.query(ADVANCE, [serverId, position.segment, position.offset]);
   return seq;

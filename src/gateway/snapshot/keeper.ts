@@ -1,6 +1,9 @@
 import { loadSnapshot, readConfigurationVersion, type SnapshotSource } from './load.ts';
 import type { Snapshot } from './snapshot.ts';
 
+/** The channel on which a change of the configuration tells its version. */
+export const CONFIGURATION_CHANNEL = 'signalbox_configuration';
+
 /** How often the version is read in case a notification was lost. */
 const POLL_MS = 1_000;
 
