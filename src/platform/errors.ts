@@ -62,9 +62,10 @@ export class ProviderNotFoundError extends SignalboxError {
   readonly code = 'PROVIDER_NOT_FOUND';
   readonly availableProviders: readonly string[];
 
-  constructor(name: string, availableProviders: readonly string[]) {
-    super(`There is no provider "${shorten(name)}". Available: ${availableProviders.join(', ') || 'none'}.`);
-    this.availableProviders = availableProviders;
+  constructor(name: string, available: readonly { slug: string }[]) {
+    const slugs = available.map(({ slug }) => slug);
+    super(`There is no provider "${shorten(name)}". Available: ${slugs.join(', ') || 'none'}.`);
+    this.availableProviders = slugs;
   }
 }
 

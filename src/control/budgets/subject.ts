@@ -45,9 +45,7 @@ export async function findSubject(
     }
     case 'PROVIDER': {
       const provider = await services.prisma.provider.findUnique({ where: byIdOrSlug(wanted) });
-      const { providers } = services.snapshots.current;
-      const slugs = providers.map(({ slug }) => slug);
-      if (!provider) throw new ProviderNotFoundError(wanted, slugs);
+      if (!provider) throw new ProviderNotFoundError(wanted, services.snapshots.current.providers);
       return { id: provider.id, ownerId: null };
     }
   }

@@ -23,7 +23,7 @@ export async function createModel(
   const { provider: idOrSlug, ...wanted } = parseInput(createModelInput, input);
   return changeConfiguration(services, caller, async (tx, record) => {
     const provider = await tx.provider.findUnique({ where: byIdOrSlug(idOrSlug) });
-    if (!provider) throw noProvider(services, idOrSlug);
+    if (!provider) throw new ProviderNotFoundError(idOrSlug, services.snapshots.current.providers);
     const slug = slugOf({ providerSlug: provider.slug, name: wanted.name });
     if (await findModel(tx, slug))
       throw new ConflictError(`The provider "${provider.slug}" has a model "${wanted.name}" already.`);
@@ -83,13 +83,6 @@ async function requireModel(tx: Transaction, services: CatalogServices, idOrSlug
   );
   const message = `There is no model "${shorten(idOrSlug)}" in the catalog.`;
   throw new ModelNotFoundError(message, nearestNames(idOrSlug, slugs));
-}
-
-function noProvider({ snapshots }: CatalogServices, idOrSlug: string): ProviderNotFoundError {
-  return new ProviderNotFoundError(
-    idOrSlug,
-    snapshots.current.providers.map(({ slug }) => slug),
-  );
 }
 
 function namedBy(model: CatalogModel, routes: { slug: string }[]): ConflictError {

@@ -15,10 +15,7 @@ export async function findProvider(tx: Transaction, services: ProviderServices, 
     include: { keys: { select: { id: true } } },
   });
   if (provider) return provider;
-  throw new ProviderNotFoundError(
-    idOrSlug,
-    services.snapshots.current.providers.map(({ slug }) => slug),
-  );
+  throw new ProviderNotFoundError(idOrSlug, services.snapshots.current.providers);
 }
 
 export async function activeProviderId(tx: Transaction): Promise<string | null> {

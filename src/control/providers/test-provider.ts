@@ -95,11 +95,7 @@ async function testProvider(
   const wanted = parseInput(testProviderInput, input);
   const { providers, providersById, providersBySlug } = services.snapshots.current;
   const provider = providersById.get(wanted.id.toLowerCase()) ?? providersBySlug.get(wanted.id);
-  if (!provider)
-    throw new ProviderNotFoundError(
-      wanted.id,
-      providers.map(({ slug }) => slug),
-    );
+  if (!provider) throw new ProviderNotFoundError(wanted.id, providers);
   if (!isCallable(provider))
     throw invalid('id', `The provider "${provider.slug}" has no key yet; set one with setProviderKey.`);
   const model = wanted.model ?? defaultModel(provider);

@@ -50,10 +50,7 @@ export async function findTargets(
   const targets = inputs.map(({ provider: idOrSlug, models, ...rest }): WantedTarget => {
     const provider = providers.get(idOrSlug);
     if (provider) return { ...rest, provider, models: models ?? [] };
-    throw new ProviderNotFoundError(
-      idOrSlug,
-      snapshots.current.providers.map(({ slug }) => slug),
-    );
+    throw new ProviderNotFoundError(idOrSlug, snapshots.current.providers);
   });
   const issues = [...unknownModels(targets), ...twins(targets)];
   if (issues.length > 0) throw new ValidationError(issues);

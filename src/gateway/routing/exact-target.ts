@@ -17,12 +17,7 @@ export interface ExactTarget {
  */
 export function resolveExactly(exact: ExactTarget, snapshot: Snapshot): Resolution {
   const provider = snapshot.providersById.get(exact.providerId);
-  if (!provider) {
-    throw new ProviderNotFoundError(
-      exact.providerId,
-      snapshot.providers.map(({ slug }) => slug),
-    );
-  }
+  if (!provider) throw new ProviderNotFoundError(exact.providerId, snapshot.providers);
   if (!isCallable(provider))
     throw new ModelNotFoundError(`The provider "${provider.slug}" cannot be called: it has no key or no address yet.`);
   const model = provider.models.find(({ name }) => name === exact.model);

@@ -1,10 +1,4 @@
-import type { ModelEntry, ProviderEntry } from './snapshot.ts';
-
-/** A model that is switched on, with its provider, which need not be. */
-export interface OfferedModel {
-  provider: ProviderEntry;
-  model: ModelEntry;
-}
+import type { OfferedModel, ProviderEntry } from './snapshot.ts';
 
 /** Who offers a model of a name, in the order of `providers`. Made once for all requests. */
 export function indexModels(providers: readonly ProviderEntry[]): Map<string, OfferedModel[]> {

@@ -1,6 +1,5 @@
 import type { PriceVersion } from '../ledger/prices.ts';
 import type { ProviderKind } from '../upstream/kinds.ts';
-import type { OfferedModel } from './index-models.ts';
 
 export interface ModelEntry {
   id: string;
@@ -29,6 +28,12 @@ export interface ProviderEntry {
   keys: readonly { id: string; secret: string }[];
   /** In the order of their position. */
   models: readonly ModelEntry[];
+}
+
+/** A model that is switched on, with its provider, which need not be. */
+export interface OfferedModel {
+  provider: ProviderEntry;
+  model: ModelEntry;
 }
 
 export interface RouteTargetEntry {
