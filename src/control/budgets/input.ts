@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { BudgetEnforcement, BudgetPeriod, BudgetScope } from '../../generated/prisma/client.ts';
+import { text } from '../schema/input-rules.ts';
 
 const DEFAULT_THRESHOLDS = [50, 80, 100];
 
@@ -10,11 +11,7 @@ const threshold = z
 
 export const setBudgetInput = z
   .object({
-    name: z
-      .string()
-      .trim()
-      // Postgres stores neither NUL nor half a surrogate pair; nobody needs the other control characters.
-      .regex(/^[^\p{Cc}\p{Cs}]{1,100}$/u, 'must have 1 to 100 characters, and no control characters')
+    name: text(100)
       .nullish()
       .transform((name) => name ?? null),
     limit: z.bigint().positive('must be more than 0'),

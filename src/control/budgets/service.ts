@@ -5,6 +5,7 @@ import { isUuid, uuidv7 } from '../../platform/ids.ts';
 import type { Transaction } from '../schema/change-configuration.ts';
 import type { Services } from '../schema/context.ts';
 import { parseInput } from '../schema/parse-input.ts';
+import { requireVersion } from '../schema/require-version.ts';
 import { type SetBudgetInput, setBudgetInput } from './input.ts';
 import { changeOf, crossedThresholds, progressOf } from './progress.ts';
 import { type BudgetFilter, type BudgetView, readBudgets, readClock, type Told } from './read.ts';
@@ -112,12 +113,11 @@ function toldBefore(budget: BudgetView, isKnown: boolean): Told {
 }
 
 function assertVersion(previous: Budget | null, version: number | null): void {
-  if (version === null || previous?.version === version) return;
-  throw new ConflictError(
-    previous
-      ? `The budget is at version ${previous.version}, not ${version}: read it again.`
-      : `There is no such budget that version ${version} could be of; leave the version out to set a new one.`,
-  );
+  if (previous) requireVersion('budget', previous.version, version);
+  else if (version !== null)
+    throw new ConflictError(
+      `There is no such budget that version ${version} could be of; leave the version out to set a new one.`,
+    );
 }
 
 /** The lock on budgets is held, so no one adds another meanwhile. */

@@ -2,6 +2,7 @@ import { type Caller, isAdmin } from '../../gateway/admission/caller.ts';
 import type { BudgetScope } from '../../generated/prisma/client.ts';
 import { ForbiddenError, NotFoundError, ProviderNotFoundError, RouteNotFoundError } from '../../platform/errors.ts';
 import { isUuid } from '../../platform/ids.ts';
+import { storable } from '../../platform/storable.ts';
 import { denial } from '../schema/access.ts';
 import { byIdOrSlug } from '../schema/by-id-or-slug.ts';
 import type { Services } from '../schema/context.ts';
@@ -58,8 +59,7 @@ export function accountOf(caller: Caller): { id: string; email: string } {
 }
 
 async function findUser({ prisma }: SubjectServices, wanted: string): Promise<Subject> {
-  // Postgres refuses texts with NUL, which no address has.
-  const email = wanted.toLowerCase().replaceAll('\0', '\ufffd');
+  const email = storable(wanted.toLowerCase());
   const user = await prisma.user.findUnique({ where: isUuid(wanted) ? { id: wanted } : { email } });
   if (!user) throw new NotFoundError('There is no user with this id or e-mail address.');
   return { id: user.id, ownerId: user.id };

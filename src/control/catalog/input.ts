@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { text, whole } from '../schema/input-rules.ts';
+import { eachOnce, printable, text, whole } from '../schema/input-rules.ts';
 
 const INT_MAX = 2_147_483_647;
 
@@ -11,9 +11,7 @@ const price = z.bigint().transform((perMillion, context) => {
   context.addIssue('must be 0 or more dollars per 1M tokens, with at most 6 decimals');
   return z.NEVER;
 });
-const name = z
-  .string()
-  .regex(/^[\x21-\x7e]{1,200}$/, 'must be 1 to 200 printable ASCII characters without white space');
+export const modelName = printable(200);
 const description = z
   .string()
   .trim()
@@ -24,7 +22,7 @@ const description = z
 
 /** What may be said of a model besides its name. Absent: as it is, or by default. */
 const properties = {
-  displayName: text(200, 'a name of 1 to 200 characters').nullish(),
+  displayName: text(200).nullish(),
   description: description.nullish(),
   inputPrice: price.nullish(),
   outputPrice: price.nullish(),
@@ -50,22 +48,16 @@ function pricesBelongTogether(value: Prices, context: z.RefinementCtx<Prices>): 
   if (inputPrice === null && cachePrice !== null) require('inputPrice', 'must be given with a cache price');
 }
 
-const model = z.object({ name, ...properties }).superRefine(pricesBelongTogether);
+const model = z.object({ name: modelName, ...properties }).superRefine(pricesBelongTogether);
 
 /** The models that a provider is created or updated with. */
 export const modelsInput = z
   .array(model)
   .max(500, 'must be at most 500 models in one call')
-  .superRefine((list, context) => {
-    const seen = new Set<string>();
-    for (const [index, { name }] of list.entries()) {
-      if (seen.has(name)) context.addIssue({ code: 'custom', path: [index, 'name'], message: 'is there twice' });
-      seen.add(name);
-    }
-  });
+  .superRefine(eachOnce(({ name }) => name, ['name']));
 
 export const createModelInput = z
-  .object({ provider: z.string(), name, ...properties })
+  .object({ provider: z.string(), name: modelName, ...properties })
   .superRefine(pricesBelongTogether);
 
 export const updateModelInput = z

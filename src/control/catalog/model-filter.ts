@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { Prisma } from '../../generated/prisma/client.ts';
 import { isUuid } from '../../platform/ids.ts';
+import { storable } from '../../platform/storable.ts';
 import { builder } from '../schema/builder.ts';
 import { containsPattern } from '../schema/contains-pattern.ts';
 import { whole } from '../schema/input-rules.ts';
@@ -50,7 +51,7 @@ export function filterCondition(input: WantedModels): Prisma.Sql {
     parts.push(
       isUuid(filter.provider)
         ? Prisma.sql`p.id = ${filter.provider}::uuid`
-        : Prisma.sql`p.slug = ${filter.provider.replaceAll('\0', '\ufffd')}`,
+        : Prisma.sql`p.slug = ${storable(filter.provider)}`,
     );
   if (filter.search) {
     const pattern = containsPattern(filter.search);

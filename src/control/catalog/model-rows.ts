@@ -2,6 +2,7 @@ import type { PriceComponents } from '../../gateway/ledger/prices.ts';
 import type { ProviderKind } from '../../gateway/upstream/kinds.ts';
 import { Prisma } from '../../generated/prisma/client.ts';
 import { isUuid } from '../../platform/ids.ts';
+import { storable } from '../../platform/storable.ts';
 import type { Transaction } from '../schema/change-configuration.ts';
 import type { Position } from '../schema/cursor.ts';
 import { BY_POSITION, behind, type Order, sequence } from './model-order.ts';
@@ -83,10 +84,10 @@ export async function countModelsOfEach(client: Client, providerIds: string[]): 
 /** @param idOrSlug a slug is `<provider slug>/<model name>` */
 export async function findModel(client: Client, idOrSlug: string): Promise<CatalogModel | null> {
   const slash = idOrSlug.indexOf('/');
-  if (!isUuid(idOrSlug) && (slash < 1 || idOrSlug.includes('\0'))) return null;
+  if (!isUuid(idOrSlug) && slash < 1) return null;
   const condition = isUuid(idOrSlug)
     ? Prisma.sql`m.id = ${idOrSlug}::uuid`
-    : Prisma.sql`p.slug = ${idOrSlug.slice(0, slash)} AND m.name = ${idOrSlug.slice(slash + 1)}`;
+    : Prisma.sql`p.slug = ${storable(idOrSlug.slice(0, slash))} AND m.name = ${storable(idOrSlug.slice(slash + 1))}`;
   const [model] = await client.$queryRaw<CatalogModel[]>`SELECT ${COLUMNS} FROM ${SOURCE} WHERE ${condition}`;
   return model ?? null;
 }

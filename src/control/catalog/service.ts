@@ -5,6 +5,7 @@ import { byIdOrSlug } from '../schema/by-id-or-slug.ts';
 import { changeConfiguration, type Transaction } from '../schema/change-configuration.ts';
 import type { Services } from '../schema/context.ts';
 import { parseInput } from '../schema/parse-input.ts';
+import { requireVersion } from '../schema/require-version.ts';
 import { type CreateModelInput, createModelInput, type UpdateModelInput, updateModelInput } from './input.ts';
 import { type CatalogModel, findModel, slugOf } from './model-rows.ts';
 import { writeModels } from './write-models.ts';
@@ -47,8 +48,7 @@ export async function updateModel(
   return changeConfiguration(services, caller, async (tx, record) => {
     const model = await requireModel(tx, services, id);
     const slug = slugOf(model);
-    if (version != null && model.version !== version)
-      throw new ConflictError(`The model "${slug}" is at version ${model.version}, not ${version}: read it again.`);
+    requireVersion(`model "${slug}"`, model.version, version);
     await writeModels(tx, model.providerId, [{ ...wanted, name: model.name }]);
     record({ action: 'UPDATED', subject: 'MODEL', id: model.id, name: slug });
     return requireModel(tx, services, model.id);

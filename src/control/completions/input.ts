@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { eachOnce } from '../schema/input-rules.ts';
 
 const text = z.string();
 const name = z.string().min(1).max(200);
@@ -67,13 +68,7 @@ export const completionInput = z.object({
   tags: z
     .array(tag)
     .max(10, 'must be at most 10 tags')
-    .superRefine((tags, context) => {
-      const names = new Set<string>();
-      for (const [index, { name }] of tags.entries()) {
-        if (names.has(name)) context.addIssue({ code: 'custom', path: [index, 'name'], message: 'is there twice' });
-        names.add(name);
-      }
-    })
+    .superRefine(eachOnce(({ name }) => name, ['name']))
     .nullish(),
   extra: jsonObject.nullish(),
 });

@@ -1,5 +1,7 @@
 import type { Caller } from '../../gateway/admission/caller.ts';
 import type { ValidationIssue } from '../../platform/errors.ts';
+import { storable } from '../../platform/storable.ts';
+import { containsPattern } from '../schema/contains-pattern.ts';
 import { type CompletionFilter, visibleFilter } from './filter.ts';
 import type { LoggedRequest } from './request-rows.ts';
 
@@ -63,13 +65,12 @@ export function conditionOf(clauses: readonly Clause[]): Condition {
 
 /** Postgres folds letters as its locale says; only of A to Z is that known, so they alone fit in either case. */
 function searchClause(search: string): RequestClause {
-  const text = storable(search);
-  const folded = foldCase(text);
+  const folded = foldCase(storable(search));
   return {
     sql: `(id::text ILIKE ? COLLATE "C" OR error_code ILIKE ? COLLATE "C" OR error_message ILIKE ? COLLATE "C"
       OR EXISTS (SELECT 1 FROM jsonb_each_text(tags) AS tag
                   WHERE tag.key ILIKE ? COLLATE "C" OR tag.value ILIKE ? COLLATE "C"))`,
-    value: `%${text.replace(/[\\%_]/g, '\\$&')}%`,
+    value: containsPattern(search),
     fits: ({ id, errorCode, errorMessage, tags }) =>
       [id, errorCode ?? '', errorMessage ?? '', ...Object.entries(tags).flat()].some((one) =>
         foldCase(one).includes(folded),
@@ -113,9 +114,4 @@ function firstId(ms: number): string {
 
 function foldCase(text: string): string {
   return text.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
-}
-
-/** As the ledger stores texts: Postgres takes neither NUL nor half a surrogate pair. */
-function storable(text: string): string {
-  return text.replace(/[\0\p{Cs}]/gu, '\ufffd');
 }

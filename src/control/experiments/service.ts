@@ -1,12 +1,12 @@
 import type { Caller } from '../../gateway/admission/caller.ts';
 import { ValidationError, type ValidationIssue } from '../../platform/errors.ts';
 import { mayServe } from '../providers/checks.ts';
-import { requireVersion } from '../routes/checks.ts';
 import { findRoute } from '../routes/lookup.ts';
 import { findTargets, mergeTargets, replaceTargets, type WantedTarget } from '../routes/targets.ts';
 import { changeConfiguration } from '../schema/change-configuration.ts';
 import type { Services } from '../schema/context.ts';
 import { parseInput } from '../schema/parse-input.ts';
+import { requireVersion } from '../schema/require-version.ts';
 import { type SetTrafficSplitInput, setTrafficSplitInput } from './input.ts';
 
 /**
@@ -22,7 +22,7 @@ export async function setTrafficSplit(
   const wanted = parseInput(setTrafficSplitInput, input);
   return changeConfiguration(services, caller, async (tx, record) => {
     const route = await findRoute(tx, services, wanted.routeId);
-    requireVersion(route, wanted.version);
+    requireVersion(`route "${route.slug}"`, route.version, wanted.version);
     const weighed = wanted.targets.map(({ percentage, ...target }) => ({ ...target, weight: percentage }));
     const targets = await findTargets(tx, services, weighed);
     requireUsable(targets);

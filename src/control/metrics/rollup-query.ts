@@ -1,5 +1,6 @@
 import type { QueryResultRow } from 'pg';
 import { percentile } from '../../gateway/ledger/histogram.ts';
+import { storable } from '../../platform/storable.ts';
 import type { CompletionFilter } from '../completions/completions.ts';
 import type { Span } from './span.ts';
 
@@ -17,8 +18,7 @@ export function rollupCondition({ grain, from, to }: Span, filter: CompletionFil
   const parts = ['r.grain = $1::"RollupGrain"', 'r.bucket >= $2', 'r.bucket < $3'];
   const values: unknown[] = [grain, from, to];
   const require = (sql: string, value: string | null | undefined) => {
-    // Postgres refuses texts with NUL, and no row has one.
-    if (value) parts.push(sql.replace('?', `$${values.push(value.replaceAll('\0', '\ufffd'))}`));
+    if (value) parts.push(sql.replace('?', `$${values.push(storable(value))}`));
   };
   require('s.status = ?::"RequestStatus"', filter.status);
   require('s.provider_slug = ?', filter.provider);

@@ -1,14 +1,12 @@
 import { z } from 'zod';
 import { PROVIDER_KINDS, type ProviderKind } from '../../gateway/upstream/kinds.ts';
 import { modelsInput } from '../catalog/input.ts';
-import { text, whole } from '../schema/input-rules.ts';
+import { printable, text, whole } from '../schema/input-rules.ts';
 import { slugInput } from '../schema/slugs.ts';
 
-const name = text(100, 'a name of 1 to 100 characters');
+const name = text(100);
 const baseUrl = z.string().max(500, 'must be at most 500 characters').transform(normalizeBaseUrl);
-export const providerKey = z
-  .string()
-  .regex(/^[\x21-\x7e]{1,4096}$/, 'must be 1 to 4,096 printable ASCII characters without white space');
+export const providerKey = printable(4_096);
 const priority = whole(0, 1_000_000);
 const timeoutMs = whole(1_000, 3_600_000);
 

@@ -1,10 +1,10 @@
 import type { Caller } from '../../gateway/admission/caller.ts';
 import { inferKind } from '../../gateway/upstream/kinds.ts';
-import { ConflictError } from '../../platform/errors.ts';
 import { uuidv7 } from '../../platform/ids.ts';
 import { writeModels } from '../catalog/write-models.ts';
 import { changeConfiguration } from '../schema/change-configuration.ts';
 import { parseInput } from '../schema/parse-input.ts';
+import { requireVersion } from '../schema/require-version.ts';
 import { requireFreeNames, slugOf } from '../schema/slugs.ts';
 import { findProvider, keyNeeded, mayServe, type ProviderServices, requireBaseUrl, requireInactive } from './checks.ts';
 import {
@@ -67,10 +67,7 @@ export async function updateProvider(
   const wanted = parseInput(updateProviderInput, input);
   return changeConfiguration(services, caller, async (tx, record) => {
     const provider = await findProvider(tx, services, wanted.id);
-    if (wanted.version != null && provider.version !== wanted.version)
-      throw new ConflictError(
-        `The provider "${provider.slug}" is at version ${provider.version}, not ${wanted.version}: read it again.`,
-      );
+    requireVersion(`provider "${provider.slug}"`, provider.version, wanted.version);
     const kind = wanted.kind ?? provider.kind;
     const baseUrl = wanted.baseUrl === undefined ? provider.baseUrl : wanted.baseUrl;
     requireBaseUrl(kind, baseUrl);

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { isCallable } from '../../gateway/routing/exact-target.ts';
 import { ProviderNotFoundError, RateLimitedError, ValidationError } from '../../platform/errors.ts';
+import { modelName } from '../catalog/input.ts';
 import { builder } from '../schema/builder.ts';
 import type { Context } from '../schema/context.ts';
 import { parseInput } from '../schema/parse-input.ts';
@@ -16,10 +17,7 @@ const LONGEST_MESSAGE = 10_000;
 
 const testProviderInput = z.object({
   id: z.string(),
-  model: z
-    .string()
-    .regex(/^[\x21-\x7e]{1,200}$/, 'must be 1 to 200 printable ASCII characters without white space')
-    .nullish(),
+  model: modelName.nullish(),
   message: z
     .string()
     .trim()

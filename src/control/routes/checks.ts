@@ -1,6 +1,6 @@
 import { DEFAULT_ROUTE } from '../../gateway/routing/resolve.ts';
 import type { Route } from '../../generated/prisma/client.ts';
-import { ConflictError, ValidationError, type ValidationIssue } from '../../platform/errors.ts';
+import { ValidationError, type ValidationIssue } from '../../platform/errors.ts';
 
 /** What a route shall be, as far as parts of it can contradict each other. */
 interface Wanted extends Pick<Route, 'slug' | 'aliases' | 'strategy'> {
@@ -23,10 +23,4 @@ export function requireDefaultServes(route: Route, slug: string, isActive: boole
   if (slug !== DEFAULT_ROUTE) issues.push({ path: 'slug', message: 'cannot be changed for the route "default"' });
   if (!isActive) issues.push({ path: 'isActive', message: 'must be true for the route "default"' });
   if (issues.length > 0) throw new ValidationError(issues);
-}
-
-/** @throws ConflictError when the route has changed since `version`. */
-export function requireVersion(route: Route, version: number | null | undefined): void {
-  if (version == null || version === route.version) return;
-  throw new ConflictError(`The route "${route.slug}" is at version ${route.version}, not ${version}: read it again.`);
 }

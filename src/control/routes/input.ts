@@ -1,27 +1,25 @@
 import { z } from 'zod';
 import { isUuid } from '../../platform/ids.ts';
-import { text, whole } from '../schema/input-rules.ts';
+import { eachOnce, printable, text, whole } from '../schema/input-rules.ts';
 import { slugInput } from '../schema/slugs.ts';
 
 const MOST_ALIASES = 20;
 export const MOST_TARGETS = 50;
 const MOST_MODELS = 100;
 
-const name = text(100, 'a name of 1 to 100 characters');
-const description = text(1_000, 'a text of 1 to 1,000 characters');
+const noneTwice = eachOnce((name: string) => name);
+const name = text(100);
+const description = text(1_000);
 /** An alias may be what clients send already, such as a model's name. */
-const alias = z
-  .string()
-  .regex(/^[\x21-\x7e]{1,200}$/, 'must be 1 to 200 printable ASCII characters without white space')
-  .refine((value) => !isUuid(value), 'must not look like an id');
-const aliases = z.array(alias).max(MOST_ALIASES, `must be at most ${MOST_ALIASES}`).superRefine(eachOnce);
+const alias = printable(200).refine((value) => !isUuid(value), 'must not look like an id');
+const aliases = z.array(alias).max(MOST_ALIASES, `must be at most ${MOST_ALIASES}`).superRefine(noneTwice);
 const mode = z.enum(['AUTO', 'SPECIFIC']);
 const strategy = z.enum(['FAILOVER', 'ROUND_ROBIN', 'WEIGHTED']);
 
 /** What the targets of a route and of a traffic split have in common. */
 export const targetInput = z.object({
   provider: z.string(),
-  models: z.array(z.string()).max(MOST_MODELS, `must be at most ${MOST_MODELS}`).superRefine(eachOnce).nullish(),
+  models: z.array(z.string()).max(MOST_MODELS, `must be at most ${MOST_MODELS}`).superRefine(noneTwice).nullish(),
   metadata: z.unknown().optional(),
 });
 
@@ -61,8 +59,3 @@ export const updateRouteInput = z.object({
 
 export type CreateRouteInput = z.input<typeof createRouteInput>;
 export type UpdateRouteInput = z.input<typeof updateRouteInput>;
-
-function eachOnce(names: readonly string[], context: z.RefinementCtx): void {
-  for (const [index, one] of names.entries())
-    if (names.indexOf(one) < index) context.addIssue({ code: 'custom', path: [index], message: 'is there twice' });
-}

@@ -2,14 +2,14 @@ import { nearestNames } from '../../gateway/routing/nearest.ts';
 import type { Prisma, Route, RouteTarget } from '../../generated/prisma/client.ts';
 import { RouteNotFoundError, shorten } from '../../platform/errors.ts';
 import { isUuid } from '../../platform/ids.ts';
+import { storable } from '../../platform/storable.ts';
 import type { Transaction } from '../schema/change-configuration.ts';
 import type { Services } from '../schema/context.ts';
 
 /** How Prisma finds a route by id, slug or alias; none of them looks like another's. */
 export function byName(idOrName: string): Prisma.RouteWhereInput {
   if (isUuid(idOrName)) return { id: idOrName };
-  // Postgres refuses texts with NUL, which no name has.
-  const name = idOrName.replaceAll('\0', '\ufffd');
+  const name = storable(idOrName);
   return { OR: [{ slug: name }, { aliases: { has: name } }] };
 }
 

@@ -6,8 +6,9 @@ import { uuidv7 } from '../../platform/ids.ts';
 import { changeConfiguration } from '../schema/change-configuration.ts';
 import type { Services } from '../schema/context.ts';
 import { parseInput } from '../schema/parse-input.ts';
+import { requireVersion } from '../schema/require-version.ts';
 import { requireFreeNames, slugOf } from '../schema/slugs.ts';
-import { requireConsistent, requireDefaultServes, requireVersion } from './checks.ts';
+import { requireConsistent, requireDefaultServes } from './checks.ts';
 import { type CreateRouteInput, createRouteInput, type UpdateRouteInput, updateRouteInput } from './input.ts';
 import { findRoute, readRoute } from './lookup.ts';
 import { findTargets, mergeTargets, replaceTargets } from './targets.ts';
@@ -51,7 +52,7 @@ export async function updateRoute(services: RouteServices, caller: Caller, input
   const wanted = parseInput(updateRouteInput, input);
   return changeConfiguration(services, caller, async (tx, record) => {
     const old = await findRoute(tx, services, wanted.id);
-    requireVersion(old, wanted.version);
+    requireVersion(`route "${old.slug}"`, old.version, wanted.version);
     const route = {
       slug: wanted.slug ?? old.slug,
       name: wanted.name ?? old.name,

@@ -2,6 +2,7 @@ import { nearestNames } from '../../gateway/routing/nearest.ts';
 import type { Prisma, Provider, RouteTarget } from '../../generated/prisma/client.ts';
 import { ProviderNotFoundError, shorten, ValidationError, type ValidationIssue } from '../../platform/errors.ts';
 import { isUuid, uuidv7 } from '../../platform/ids.ts';
+import { storable } from '../../platform/storable.ts';
 import type { Transaction } from '../schema/change-configuration.ts';
 import type { Services } from '../schema/context.ts';
 
@@ -86,8 +87,7 @@ export async function replaceTargets(tx: Transaction, routeId: string, rows: rea
 /** By id and by slug, as they were named. */
 async function findProviders(tx: Transaction, idsOrSlugs: string[]): Promise<Map<string, FoundProvider>> {
   const ids = idsOrSlugs.filter(isUuid);
-  // Postgres refuses texts with NUL, which no slug has.
-  const slugs = idsOrSlugs.filter((name) => !isUuid(name) && !name.includes('\0'));
+  const slugs = idsOrSlugs.filter((name) => !isUuid(name)).map(storable);
   const found = await tx.provider.findMany({
     where: { OR: [{ id: { in: ids } }, { slug: { in: slugs } }] },
     include: EXISTING,

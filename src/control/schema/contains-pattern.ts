@@ -1,4 +1,6 @@
-/** The pattern of ILIKE for texts that contain `search` as it is written. Postgres refuses NUL, which no text has. */
+import { storable } from '../../platform/storable.ts';
+
+/** The pattern of ILIKE for texts that contain `search` as it is written. */
 export function containsPattern(search: string): string {
-  return `%${search.replaceAll('\0', '\ufffd').replace(/[\\%_]/g, '\\$&')}%`;
+  return `%${storable(search).replace(/[\\%_]/g, '\\$&')}%`;
 }

@@ -1,13 +1,45 @@
 import { z } from 'zod';
 
-/** A text for people of 1 to `limit` characters, trimmed, without control characters and half surrogate pairs. */
-export function text(limit: number, what: string) {
+/**
+ * A text for people of 1 to `limit` characters, trimmed. Postgres stores neither NUL nor half a surrogate pair, and
+ * nobody needs the other control characters.
+ */
+export function text(limit: number) {
   return z
     .string()
     .trim()
-    .refine((value) => value.length >= 1 && value.length <= limit && !/[\p{Cc}\p{Cs}]/u.test(value), `must be ${what}`);
+    .refine(
+      (value) => value.length >= 1 && value.length <= limit && !/[\p{Cc}\p{Cs}]/u.test(value),
+      `must have 1 to ${limit.toLocaleString('en')} characters, and no control characters`,
+    );
+}
+
+/** What programs know a thing by: a model's name, an alias, a key. */
+export function printable(limit: number) {
+  return z
+    .string()
+    .regex(
+      new RegExp(`^[\\x21-\\x7e]{1,${limit}}$`),
+      `must be 1 to ${limit.toLocaleString('en')} printable ASCII characters without white space`,
+    );
 }
 
 export function whole(min: number, max: number) {
   return z.int(`must be a whole number from ${min} to ${max}`).min(min).max(max);
+}
+
+/**
+ * For `superRefine`: refuses what is in a list for the second time.
+ * @param keyOf what things are the same by
+ * @param path where that is in a thing
+ */
+export function eachOnce<T>(keyOf: (one: T) => string, path: string[] = []) {
+  return (list: readonly T[], context: z.RefinementCtx): void => {
+    const seen = new Set<string>();
+    for (const [index, one] of list.entries()) {
+      const key = keyOf(one);
+      if (seen.has(key)) context.addIssue({ code: 'custom', path: [index, ...path], message: 'is there twice' });
+      seen.add(key);
+    }
+  };
 }

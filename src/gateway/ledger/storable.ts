@@ -1,5 +1,6 @@
 import { isUuid } from '../../platform/ids.ts';
 import { type Picodollars, picodollars } from '../../platform/money.ts';
+import { storable } from '../../platform/storable.ts';
 
 /**
  * What may be written into the journal: texts that Postgres takes, cut to a length, and numbers that fit their columns.
@@ -12,8 +13,6 @@ const MAX_INT = 2 ** 31 - 1;
 const MAX_BIGINT = 2n ** 63n - 1n;
 /** The last millisecond of the year 9999. */
 const MAX_TIME = 253_402_300_799_999;
-/** Postgres stores neither NUL nor half a surrogate pair. */
-const UNSTORABLE = /[\0\p{Cs}]/gu;
 
 export function nameText(text: string): string {
   return text.length > NAME_LENGTH ? text.slice(0, NAME_LENGTH) : text;
@@ -66,7 +65,5 @@ export function storableJson(value: unknown): string {
   const json = JSON.stringify(value);
   // They, and few others, are escaped as \u…; hardly any record takes the slow way.
   if (!json.includes('\\u')) return json;
-  return JSON.stringify(value, (_, member) =>
-    typeof member === 'string' ? member.replace(UNSTORABLE, '\ufffd') : member,
-  );
+  return JSON.stringify(value, (_, member) => (typeof member === 'string' ? storable(member) : member));
 }
