@@ -1,22 +1,17 @@
 import { builder } from '../schema/builder.ts';
 import { connectionOf } from '../schema/connections.ts';
+import { enumOf } from '../schema/enum-of.ts';
 
-export const RoleEnum = builder.enumType('Role', {
-  description: 'What a user may do.',
-  values: {
-    ADMIN: { description: 'Change configuration, and read what belongs to others.' },
-    USER: { description: 'Use Signalbox, and see what is their own.' },
-  } as const,
+const RoleEnum = enumOf('Role', 'What a user may do.', {
+  ADMIN: 'Change configuration, and read what belongs to others.',
+  USER: 'Use Signalbox, and see what is their own.',
 });
 
-export const TierEnum = builder.enumType('Tier', {
-  description: 'How much a user may do: it sets the requests a minute.',
-  values: {
-    FREE: { description: '1,000 requests a minute.' },
-    STARTER: { description: '5,000 requests a minute.' },
-    PROFESSIONAL: { description: '20,000 requests a minute.' },
-    ENTERPRISE: { description: '100,000 requests a minute.' },
-  } as const,
+const TierEnum = enumOf('Tier', 'How much a user may do: it sets the requests a minute.', {
+  FREE: '1,000 requests a minute.',
+  STARTER: '5,000 requests a minute.',
+  PROFESSIONAL: '20,000 requests a minute.',
+  ENTERPRISE: '100,000 requests a minute.',
 });
 
 export const User = builder.prismaObject('User', {

@@ -2,29 +2,24 @@ import { isAdmin } from '../../gateway/admission/caller.ts';
 import { builder } from '../schema/builder.ts';
 import type { Change, ConfigurationEvent } from '../schema/change-configuration.ts';
 import type { Context } from '../schema/context.ts';
+import { enumOf } from '../schema/enum-of.ts';
 
 interface ConfigurationChanged extends ConfigurationEvent {
   changedAt: Date;
 }
 
-const ActionEnum = builder.enumType('ConfigurationAction', {
-  description: 'What was done to a part of the configuration.',
-  values: {
-    CREATED: { value: 'CREATED', description: 'It is new.' },
-    UPDATED: { value: 'UPDATED', description: 'It is different now.' },
-    DELETED: { value: 'DELETED', description: 'It is gone.' },
-    ACTIVATED: { value: 'ACTIVATED', description: 'It is the active provider now.' },
-  } satisfies Record<Change['action'], { value: Change['action']; description: string }>,
+const ActionEnum = enumOf<Change['action']>('ConfigurationAction', 'What was done to a part of the configuration.', {
+  CREATED: 'It is new.',
+  UPDATED: 'It is different now.',
+  DELETED: 'It is gone.',
+  ACTIVATED: 'It is the active provider now.',
 });
 
-const SubjectEnum = builder.enumType('ConfigurationSubject', {
-  description: 'A kind of part of the configuration.',
-  values: {
-    PROVIDER: { value: 'PROVIDER', description: 'A provider.' },
-    PROVIDER_KEY: { value: 'PROVIDER_KEY', description: 'A key of a provider.' },
-    MODEL: { value: 'MODEL', description: 'A model of the catalog.' },
-    ROUTE: { value: 'ROUTE', description: 'A route, its targets and its traffic split.' },
-  } satisfies Record<Change['subject'], { value: Change['subject']; description: string }>,
+const SubjectEnum = enumOf<Change['subject']>('ConfigurationSubject', 'A kind of part of the configuration.', {
+  PROVIDER: 'A provider.',
+  PROVIDER_KEY: 'A key of a provider.',
+  MODEL: 'A model of the catalog.',
+  ROUTE: 'A route, its targets and its traffic split.',
 });
 
 const ConfigurationChange = builder.objectRef<Change>('ConfigurationChange').implement({

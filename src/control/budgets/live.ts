@@ -1,6 +1,7 @@
 import { type Caller, isAdmin } from '../../gateway/admission/caller.ts';
 import { builder } from '../schema/builder.ts';
 import type { Context } from '../schema/context.ts';
+import { enumOf } from '../schema/enum-of.ts';
 import type { BudgetChange, ChangeReason } from './progress.ts';
 import { findBudget } from './service.ts';
 import type { BudgetEvent } from './tell.ts';
@@ -10,18 +11,12 @@ interface BudgetChanged extends BudgetChange {
   at: Date;
 }
 
-const ReasonEnum = builder.enumType('BudgetChangeReason', {
-  description: 'What happened to a budget.',
-  values: {
-    SET: { value: 'SET', description: 'It was set, for the first time or again.' },
-    DELETED: { value: 'DELETED', description: 'It was deleted.' },
-    SPENT: { value: 'SPENT', description: 'More is spent now; told at most about once a second.' },
-    THRESHOLD_CROSSED: {
-      value: 'THRESHOLD_CROSSED',
-      description: 'What is spent has reached a threshold: told once in a period for each threshold.',
-    },
-    PERIOD_STARTED: { value: 'PERIOD_STARTED', description: 'A new period began: nothing of it was spent before.' },
-  } satisfies Record<ChangeReason, { value: ChangeReason; description: string }>,
+const ReasonEnum = enumOf<ChangeReason>('BudgetChangeReason', 'What happened to a budget.', {
+  SET: 'It was set, for the first time or again.',
+  DELETED: 'It was deleted.',
+  SPENT: 'More is spent now; told at most about once a second.',
+  THRESHOLD_CROSSED: 'What is spent has reached a threshold: told once in a period for each threshold.',
+  PERIOD_STARTED: 'A new period began: nothing of it was spent before.',
 });
 
 const BudgetChangedType = builder.objectRef<BudgetChanged>('BudgetChanged').implement({

@@ -1,44 +1,37 @@
 import type { BudgetEnforcement, BudgetPeriod, BudgetScope } from '../../generated/prisma/client.ts';
 import { builder } from '../schema/builder.ts';
+import { enumOf } from '../schema/enum-of.ts';
 import { crossedThresholds, percentUsed, remaining } from './progress.ts';
 import type { BudgetView } from './read.ts';
 
-export const ScopeEnum = builder.enumType('BudgetScope', {
-  description: 'What a budget is about.',
-  values: {
-    EVERYTHING: { value: 'EVERYTHING', description: 'All completions.' },
-    USER: { value: 'USER', description: 'What a user’s completions cost, with all of their API keys.' },
-    API_KEY: { value: 'API_KEY', description: 'What an API key’s completions cost.' },
-    ROUTE: { value: 'ROUTE', description: 'What the completions of a route cost.' },
-    PROVIDER: {
-      value: 'PROVIDER',
-      description: 'What the upstream calls to a provider cost, also of completions that another one answered.',
-    },
-  } satisfies Record<BudgetScope, { value: BudgetScope; description: string }>,
+export const ScopeEnum = enumOf<BudgetScope>('BudgetScope', 'What a budget is about.', {
+  EVERYTHING: 'All completions.',
+  USER: 'What a user’s completions cost, with all of their API keys.',
+  API_KEY: 'What an API key’s completions cost.',
+  ROUTE: 'What the completions of a route cost.',
+  PROVIDER: 'What the upstream calls to a provider cost, also of completions that another one answered.',
 });
 
-export const PeriodEnum = builder.enumType('BudgetPeriod', {
-  description: 'How long a budget’s limit is for. Periods begin at 00:00 UTC.',
-  values: {
-    DAILY: { value: 'DAILY', description: 'A day.' },
-    WEEKLY: { value: 'WEEKLY', description: 'A week from Monday.' },
-    MONTHLY: { value: 'MONTHLY', description: 'A calendar month.' },
-    QUARTERLY: { value: 'QUARTERLY', description: 'Three months from January, April, July or October.' },
-    YEARLY: { value: 'YEARLY', description: 'A calendar year.' },
-    TOTAL: { value: 'TOTAL', description: 'All time: it never begins anew.' },
-  } satisfies Record<BudgetPeriod, { value: BudgetPeriod; description: string }>,
-});
+const PeriodEnum = enumOf<BudgetPeriod>(
+  'BudgetPeriod',
+  'How long a budget’s limit is for. Periods begin at 00:00 UTC.',
+  {
+    DAILY: 'A day.',
+    WEEKLY: 'A week from Monday.',
+    MONTHLY: 'A calendar month.',
+    QUARTERLY: 'Three months from January, April, July or October.',
+    YEARLY: 'A calendar year.',
+    TOTAL: 'All time: it never begins anew.',
+  },
+);
 
-export const EnforcementEnum = builder.enumType('BudgetEnforcement', {
-  description: 'What happens when a budget is used up.',
-  values: {
-    SOFT: {
-      value: 'SOFT',
-      description:
-        'Subscribers are told when thresholds are crossed. Nothing is refused: more than the limit may be spent.',
-    },
-  } satisfies Record<BudgetEnforcement, { value: BudgetEnforcement; description: string }>,
-});
+const EnforcementEnum = enumOf<BudgetEnforcement>(
+  'BudgetEnforcement',
+  'What happens when a budget is used up.',
+  {
+    SOFT: 'Subscribers are told when thresholds are crossed. Nothing is refused: more than the limit may be spent.',
+  },
+);
 
 export const BudgetType = builder.objectRef<BudgetView>('Budget').implement({
   description: 'A limit on what may be spent in a period, with what is spent in the one that runs.',

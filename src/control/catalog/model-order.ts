@@ -2,6 +2,7 @@ import { Prisma } from '../../generated/prisma/client.ts';
 import { builder } from '../schema/builder.ts';
 import { OrderDirection } from '../schema/connections.ts';
 import type { Position } from '../schema/cursor.ts';
+import { enumOf } from '../schema/enum-of.ts';
 
 /** What models are sorted by: an expression over `m` (models) and `v` (price_versions), and its values in cursors. */
 interface SortKey {
@@ -36,16 +37,17 @@ export const ModelOrder = builder.inputType('ModelOrder', {
   description: 'The order of a list of models. Those for which the field is unknown come last in both directions.',
   fields: (t) => ({
     field: t.field({
-      type: builder.enumType('ModelOrderField', {
-        description: 'What models are sorted by; those that are equal in it, by their id.',
-        values: {
-          NAME: { description: 'The name the provider knows it by, upper and lower case alike.' },
-          CREATED_AT: { description: 'When it came into the catalog.' },
-          INPUT_PRICE: { description: 'Per 1M input tokens.' },
-          OUTPUT_PRICE: { description: 'Per 1M output tokens.' },
-          CONTEXT_TOKENS: { description: 'Tokens of input and output that fit together.' },
-        } satisfies Record<keyof typeof KEYS, object>,
-      }),
+      type: enumOf<keyof typeof KEYS>(
+        'ModelOrderField',
+        'What models are sorted by; those that are equal in it, by their id.',
+        {
+          NAME: 'The name the provider knows it by, upper and lower case alike.',
+          CREATED_AT: 'When it came into the catalog.',
+          INPUT_PRICE: 'Per 1M input tokens.',
+          OUTPUT_PRICE: 'Per 1M output tokens.',
+          CONTEXT_TOKENS: 'Tokens of input and output that fit together.',
+        },
+      ),
       required: true,
       description: 'What to sort by.',
     }),

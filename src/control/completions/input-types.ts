@@ -1,23 +1,18 @@
 import { builder } from '../schema/builder.ts';
+import { enumOf } from '../schema/enum-of.ts';
 
-const MessageRole = builder.enumType('MessageRole', {
-  description: 'Who says a message.',
-  values: {
-    SYSTEM: { description: 'Instructions for the model.' },
-    DEVELOPER: { description: 'Instructions for the model, as newer models call them.' },
-    USER: { description: 'The person.' },
-    ASSISTANT: { description: 'The model, earlier.' },
-    TOOL: { description: 'The result of a tool call.' },
-  } as const,
+const MessageRole = enumOf('MessageRole', 'Who says a message.', {
+  SYSTEM: 'Instructions for the model.',
+  DEVELOPER: 'Instructions for the model, as newer models call them.',
+  USER: 'The person.',
+  ASSISTANT: 'The model, earlier.',
+  TOOL: 'The result of a tool call.',
 });
 
-const ImageDetail = builder.enumType('ImageDetail', {
-  description: 'How closely the model looks at an image.',
-  values: {
-    AUTO: { description: 'The model decides.' },
-    LOW: { description: 'Coarsely, for fewer tokens.' },
-    HIGH: { description: 'Closely, for more tokens.' },
-  } as const,
+const ImageDetail = enumOf('ImageDetail', 'How closely the model looks at an image.', {
+  AUTO: 'The model decides.',
+  LOW: 'Coarsely, for fewer tokens.',
+  HIGH: 'Closely, for more tokens.',
 });
 
 const ImageUrl = builder.inputType('ImageUrlInput', {
@@ -67,13 +62,10 @@ const Tool = builder.inputType('ToolInput', {
   }),
 });
 
-const ToolChoiceMode = builder.enumType('ToolChoiceMode', {
-  description: 'Whether the model calls tools.',
-  values: {
-    AUTO: { description: 'As it sees fit.' },
-    NONE: { description: 'Never.' },
-    REQUIRED: { description: 'At least one.' },
-  } as const,
+const ToolChoiceMode = enumOf('ToolChoiceMode', 'Whether the model calls tools.', {
+  AUTO: 'As it sees fit.',
+  NONE: 'Never.',
+  REQUIRED: 'At least one.',
 });
 
 const ToolChoice = builder.inputType('ToolChoiceInput', {
@@ -85,13 +77,10 @@ const ToolChoice = builder.inputType('ToolChoiceInput', {
   }),
 });
 
-const ResponseFormatType = builder.enumType('ResponseFormatType', {
-  description: 'What an answer looks like.',
-  values: {
-    TEXT: { description: 'Free text.' },
-    JSON_OBJECT: { description: 'Any JSON object.' },
-    JSON_SCHEMA: { description: 'JSON that fits `schema`.' },
-  } as const,
+const ResponseFormatType = enumOf('ResponseFormatType', 'What an answer looks like.', {
+  TEXT: 'Free text.',
+  JSON_OBJECT: 'Any JSON object.',
+  JSON_SCHEMA: 'JSON that fits `schema`.',
 });
 
 const ResponseFormat = builder.inputType('ResponseFormatInput', {
@@ -104,16 +93,13 @@ const ResponseFormat = builder.inputType('ResponseFormatInput', {
   }),
 });
 
-const ReasoningEffort = builder.enumType('ReasoningEffort', {
-  description: 'How hard a model thinks; providers know different ones.',
-  values: {
-    NONE: { description: 'Not at all.' },
-    MINIMAL: { description: 'As little as possible.' },
-    LOW: { description: 'A little.' },
-    MEDIUM: { description: 'Usual.' },
-    HIGH: { description: 'Hard.' },
-    XHIGH: { description: 'As hard as it can.' },
-  } as const,
+const ReasoningEffort = enumOf('ReasoningEffort', 'How hard a model thinks; providers know different ones.', {
+  NONE: 'Not at all.',
+  MINIMAL: 'As little as possible.',
+  LOW: 'A little.',
+  MEDIUM: 'Usual.',
+  HIGH: 'Hard.',
+  XHIGH: 'As hard as it can.',
 });
 
 const Tag = builder.inputType('TagInput', {

@@ -2,18 +2,16 @@ import type { Door } from '../../gateway/ledger/records.ts';
 import { isUuid } from '../../platform/ids.ts';
 import { builder } from '../schema/builder.ts';
 import { connectionOf, pageArgs, pageComplexity, readPage } from '../schema/connections.ts';
+import { enumOf } from '../schema/enum-of.ts';
 import { ErrorCodeEnum } from '../schema/errors.ts';
 import { completionFilterFields } from './filter.ts';
 import { type Clause, conditionOf, requestClauses } from './request-filter.ts';
 import { countRequests, type LoggedRequest, readRequests, toErrorCode } from './request-rows.ts';
 import { AttemptType, RequestStatusEnum, UsageType } from './types.ts';
 
-const DoorEnum = builder.enumType('Door', {
-  description: 'The way a request came in.',
-  values: {
-    OPENAI: { value: 'OPENAI', description: 'The OpenAI-compatible `/v1`.' },
-    GRAPHQL: { value: 'GRAPHQL', description: 'GraphQL.' },
-  } satisfies Record<Door, { value: Door; description: string }>,
+const DoorEnum = enumOf<Door>('Door', 'The way a request came in.', {
+  OPENAI: 'The OpenAI-compatible `/v1`.',
+  GRAPHQL: 'GraphQL.',
 });
 
 const Tag = builder.objectRef<{ name: string; value: string }>('Tag').implement({

@@ -2,20 +2,15 @@ import type { AttemptReport } from '../../gateway/completion.ts';
 import type { Usage } from '../../gateway/ledger/prices.ts';
 import type { RequestStatus } from '../../gateway/ledger/records.ts';
 import { builder } from '../schema/builder.ts';
+import { enumOf } from '../schema/enum-of.ts';
 import { ErrorCodeEnum } from '../schema/errors.ts';
 import type { Answer, ToolCall } from './transcript.ts';
 
-export const RequestStatusEnum = builder.enumType('RequestStatus', {
-  description: 'How a request ended.',
-  values: {
-    SUCCEEDED: { value: 'SUCCEEDED', description: 'With a whole answer.' },
-    FAILED: { value: 'FAILED', description: 'With an error.' },
-    CANCELLED: { value: 'CANCELLED', description: 'The client left or cancelled; what was used is on the ledger.' },
-    INDETERMINATE: {
-      value: 'INDETERMINATE',
-      description: 'The server died while it ran; its usage and cost are estimates.',
-    },
-  } satisfies Record<RequestStatus, { value: RequestStatus; description: string }>,
+export const RequestStatusEnum = enumOf<RequestStatus>('RequestStatus', 'How a request ended.', {
+  SUCCEEDED: 'With a whole answer.',
+  FAILED: 'With an error.',
+  CANCELLED: 'The client left or cancelled; what was used is on the ledger.',
+  INDETERMINATE: 'The server died while it ran; its usage and cost are estimates.',
 });
 
 /** Usage, and whether it was counted here. */

@@ -2,7 +2,7 @@ import { percentageOf, WEIGHED } from '../routes/percentage.ts';
 import { Route, RouteStrategyEnum, RouteTarget } from '../routes/route-type.ts';
 import { builder } from '../schema/builder.ts';
 
-export const TrafficSplitTarget = builder.prismaObject('RouteTarget', {
+const TrafficSplitTarget = builder.prismaObject('RouteTarget', {
   variant: 'TrafficSplitTarget',
   description: 'A target with its share of its route’s requests.',
   fields: (t) => ({

@@ -1,5 +1,6 @@
 import { completionFilterFields } from '../completions/completions.ts';
 import { builder } from '../schema/builder.ts';
+import { enumOf } from '../schema/enum-of.ts';
 import { average, averageCost } from './average.ts';
 import { ProviderMetrics, type ProviderView } from './provider-type.ts';
 import type { MetricsReading } from './reading.ts';
@@ -7,15 +8,12 @@ import type { Percentiles } from './rollup-query.ts';
 import type { MetricsRange } from './span.ts';
 import type { Summary } from './summary.ts';
 
-export const MetricsRangeEnum = builder.enumType('MetricsRange', {
-  description: 'A range of time that ends now.',
-  values: {
-    LAST_HOUR: { value: 'LAST_HOUR', description: '60 minutes.' },
-    LAST_24_HOURS: { value: 'LAST_24_HOURS', description: '24 hours.' },
-    LAST_7_DAYS: { value: 'LAST_7_DAYS', description: '7 days.' },
-    LAST_30_DAYS: { value: 'LAST_30_DAYS', description: '30 days.' },
-    LAST_90_DAYS: { value: 'LAST_90_DAYS', description: '90 days.' },
-  } satisfies Record<MetricsRange, { value: MetricsRange; description: string }>,
+export const MetricsRangeEnum = enumOf<MetricsRange>('MetricsRange', 'A range of time that ends now.', {
+  LAST_HOUR: '60 minutes.',
+  LAST_24_HOURS: '24 hours.',
+  LAST_7_DAYS: '7 days.',
+  LAST_30_DAYS: '30 days.',
+  LAST_90_DAYS: '90 days.',
 });
 
 export const MetricsFilterType = builder.inputType('MetricsFilter', {

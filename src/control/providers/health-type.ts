@@ -1,22 +1,18 @@
 import type { ProviderStatus } from '../../generated/prisma/client.ts';
 import { builder } from '../schema/builder.ts';
+import { enumOf } from '../schema/enum-of.ts';
 
-export const ProviderStatusEnum = builder.enumType('ProviderStatus', {
-  description: 'Whether a provider answers, by its last test or by the traffic since.',
-  values: {
-    ONLINE: { value: 'ONLINE', description: 'It answers with completions.' },
-    DEGRADED: {
-      value: 'DEGRADED',
-      description:
-        'It answers, but not as it should. In a test: it limits its requests (429), does not know the model or the address (404), or refused the request. In traffic: of at least 3 calls, 20% and at least 2 failed or were limited.',
-    },
-    OFFLINE: {
-      value: 'OFFLINE',
-      description:
-        'No completion can be had: it is not reached, takes too long, breaks off, fails (5xx), refuses the key, asks for payment, or answers with something else. In traffic: 80% of at least 3 calls failed like that.',
-    },
-  } satisfies Record<ProviderStatus, { value: ProviderStatus; description: string }>,
-});
+export const ProviderStatusEnum = enumOf<ProviderStatus>(
+  'ProviderStatus',
+  'Whether a provider answers, by its last test or by the traffic since.',
+  {
+    ONLINE: 'It answers with completions.',
+    DEGRADED:
+      'It answers, but not as it should. In a test: it limits its requests (429), does not know the model or the address (404), or refused the request. In traffic: of at least 3 calls, 20% and at least 2 failed or were limited.',
+    OFFLINE:
+      'No completion can be had: it is not reached, takes too long, breaks off, fails (5xx), refuses the key, asks for payment, or answers with something else. In traffic: 80% of at least 3 calls failed like that.',
+  },
+);
 
 builder.prismaObject('ProviderHealth', {
   description:

@@ -1,35 +1,25 @@
 import { DEFAULT_ROUTE } from '../../gateway/routing/resolve.ts';
 import { Provider } from '../providers/provider-type.ts';
 import { builder } from '../schema/builder.ts';
+import { enumOf } from '../schema/enum-of.ts';
 import { percentageOf, WEIGHED } from './percentage.ts';
 
-export const RouteModeEnum = builder.enumType('RouteMode', {
-  description: 'What a client may say behind a route’s name.',
-  values: {
-    AUTO: { value: 'AUTO', description: 'Nothing: the strategy picks the target.' },
-    SPECIFIC: {
-      value: 'SPECIFIC',
-      description:
-        'A hint: `<route>/<provider>`, `<route>/<model>` or `<route>/<provider>/<model>` narrows the targets, and the strategy picks among those.',
-    },
-  } as const,
+export const RouteModeEnum = enumOf('RouteMode', 'What a client may say behind a route’s name.', {
+  AUTO: 'Nothing: the strategy picks the target.',
+  SPECIFIC:
+    'A hint: `<route>/<provider>`, `<route>/<model>` or `<route>/<provider>/<model>` narrows the targets, and the strategy picks among those.',
 });
 
-export const RouteStrategyEnum = builder.enumType('RouteStrategy', {
-  description: 'How a route picks one of its targets that can be used now. When the pick fails, the others stand in.',
-  values: {
-    FAILOVER: { value: 'FAILOVER', description: 'The first by priority; the next ones stand in.' },
-    ROUND_ROBIN: {
-      value: 'ROUND_ROBIN',
-      description: 'Each in turn, on every server by itself; those that follow in the rotation stand in.',
-    },
-    WEIGHTED: {
-      value: 'WEIGHTED',
-      description:
-        'The traffic split: each exactly as often as its weight says, on every server by itself; the heaviest others stand in. What cannot be used leaves its share to the others. Weight 0 gets nothing.',
-    },
-  } as const,
-});
+export const RouteStrategyEnum = enumOf(
+  'RouteStrategy',
+  'How a route picks one of its targets that can be used now. When the pick fails, the others stand in.',
+  {
+    FAILOVER: 'The first by priority; the next ones stand in.',
+    ROUND_ROBIN: 'Each in turn, on every server by itself; those that follow in the rotation stand in.',
+    WEIGHTED:
+      'The traffic split: each exactly as often as its weight says, on every server by itself; the heaviest others stand in. What cannot be used leaves its share to the others. Weight 0 gets nothing.',
+  },
+);
 
 export const Route = builder.prismaObject('Route', {
   description: 'A named virtual model: clients put its slug or an alias in `model`. Admins only.',

@@ -4,6 +4,7 @@ import type { GraphQLResolveInfo } from 'graphql';
 import { ValidationError } from '../../platform/errors.ts';
 import { builder, type Types } from './builder.ts';
 import { type CursorRules, decodeCursor, encodeCursor, type Position } from './cursor.ts';
+import { enumOf } from './enum-of.ts';
 
 const DEFAULT_PAGE = 50;
 const LARGEST_PAGE = 100;
@@ -37,12 +38,9 @@ export interface PageArgs {
   after?: string | null | undefined;
 }
 
-export const OrderDirection = builder.enumType('OrderDirection', {
-  description: 'Which end of an order comes first.',
-  values: {
-    ASC: { description: 'The smallest, the earliest, A before Z.' },
-    DESC: { description: 'The largest, the latest, Z before A.' },
-  } as const,
+export const OrderDirection = enumOf('OrderDirection', 'Which end of an order comes first.', {
+  ASC: 'The smallest, the earliest, A before Z.',
+  DESC: 'The largest, the latest, Z before A.',
 });
 
 /** The arguments of every connection. Spread them into a field's `args`. */

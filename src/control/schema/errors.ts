@@ -4,7 +4,6 @@ import {
   ConflictError,
   ContentFilterError,
   ContextLengthError,
-  ERROR_CODES,
   type ErrorCode,
   ForbiddenError,
   ModelNotFoundError,
@@ -21,33 +20,31 @@ import {
   type ValidationIssue,
 } from '../../platform/errors.ts';
 import { builder } from './builder.ts';
+import { enumOf } from './enum-of.ts';
 
-const MEANINGS: Record<ErrorCode, string> = {
-  VALIDATION: 'The input or the document is wrong.',
-  CONTEXT_LENGTH_EXCEEDED: 'The prompt does not fit into the model’s context.',
-  CONTENT_FILTERED: 'The provider refused the content.',
-  UNAUTHENTICATED: 'Nobody is signed in, or the credential is not valid.',
-  FORBIDDEN: 'The caller may not do this.',
-  PROVIDER_NOT_FOUND: 'There is no such provider.',
-  MODEL_NOT_FOUND: 'There is no such model.',
-  ROUTE_NOT_FOUND: 'There is no such route.',
-  NOT_FOUND: 'There is no such thing.',
-  CONFLICT: 'A name is taken, or the change was based on an old version.',
-  PAYLOAD_TOO_LARGE: 'The request or an answer is larger than the limit.',
-  RATE_LIMITED: 'Too many requests.',
-  CANCELLED: 'The client cancelled.',
-  INTERNAL: 'A fault of the server; the request id finds it in the log.',
-  UPSTREAM: 'The provider failed.',
-  OVERLOADED: 'The server cannot take this now.',
-  UPSTREAM_TIMEOUT: 'The provider took too long.',
-};
-
-export const ErrorCodeEnum = builder.enumType('ErrorCode', {
-  description: 'What kind of failure it is. Codes are stable; sentences may change.',
-  values: Object.fromEntries(
-    (Object.keys(ERROR_CODES) as ErrorCode[]).map((code) => [code, { value: code, description: MEANINGS[code] }]),
-  ) as Record<ErrorCode, { value: ErrorCode; description: string }>,
-});
+export const ErrorCodeEnum = enumOf<ErrorCode>(
+  'ErrorCode',
+  'What kind of failure it is. Codes are stable; sentences may change.',
+  {
+    VALIDATION: 'The input or the document is wrong.',
+    CONTEXT_LENGTH_EXCEEDED: 'The prompt does not fit into the model’s context.',
+    CONTENT_FILTERED: 'The provider refused the content.',
+    UNAUTHENTICATED: 'Nobody is signed in, or the credential is not valid.',
+    FORBIDDEN: 'The caller may not do this.',
+    PROVIDER_NOT_FOUND: 'There is no such provider.',
+    MODEL_NOT_FOUND: 'There is no such model.',
+    ROUTE_NOT_FOUND: 'There is no such route.',
+    NOT_FOUND: 'There is no such thing.',
+    CONFLICT: 'A name is taken, or the change was based on an old version.',
+    PAYLOAD_TOO_LARGE: 'The request or an answer is larger than the limit.',
+    RATE_LIMITED: 'Too many requests.',
+    CANCELLED: 'The client cancelled.',
+    INTERNAL: 'A fault of the server; the request id finds it in the log.',
+    UPSTREAM: 'The provider failed.',
+    OVERLOADED: 'The server cannot take this now.',
+    UPSTREAM_TIMEOUT: 'The provider took too long.',
+  },
+);
 
 export const ErrorInterface = builder.interfaceRef<SignalboxError>('Error').implement({
   description: 'An expected failure.',
@@ -147,14 +144,11 @@ builder.objectType(UpstreamError, {
   }),
 });
 
-const UpstreamTimeout = builder.enumType('UpstreamTimeout', {
-  description: 'A limit of time on upstream calls.',
-  values: {
-    CONNECT: { description: 'Until the connection stands.' },
-    FIRST_TOKEN: { description: 'Until the first token of a stream.' },
-    STALL: { description: 'Between two events of a stream.' },
-    TOTAL: { description: 'For the whole call.' },
-  } as const,
+const UpstreamTimeout = enumOf('UpstreamTimeout', 'A limit of time on upstream calls.', {
+  CONNECT: 'Until the connection stands.',
+  FIRST_TOKEN: 'Until the first token of a stream.',
+  STALL: 'Between two events of a stream.',
+  TOTAL: 'For the whole call.',
 });
 
 builder.objectType(UpstreamTimeoutError, {

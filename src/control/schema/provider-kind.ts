@@ -1,5 +1,5 @@
 import { PROVIDER_KINDS, type ProviderKind } from '../../gateway/upstream/kinds.ts';
-import { builder } from './builder.ts';
+import { enumOf } from './enum-of.ts';
 
 const MEANINGS = Object.fromEntries(
   Object.entries(PROVIDER_KINDS).map(([kind, { name, defaultBaseUrl }]) => [
@@ -10,9 +10,8 @@ const MEANINGS = Object.fromEntries(
 MEANINGS.CUSTOM = 'Any other server that speaks the OpenAI dialect, at its own address.';
 MEANINGS.SANDBOX = 'The sandbox inside Signalbox: deterministic answers, and faults on request. No real model.';
 
-export const ProviderKindEnum = builder.enumType('ProviderKind', {
-  description: 'What a provider is, and so where it is by default and how it is spoken to.',
-  values: Object.fromEntries(
-    Object.entries(MEANINGS).map(([kind, description]) => [kind, { value: kind, description }]),
-  ) as Record<ProviderKind, { value: ProviderKind; description: string }>,
-});
+export const ProviderKindEnum = enumOf<ProviderKind>(
+  'ProviderKind',
+  'What a provider is, and so where it is by default and how it is spoken to.',
+  MEANINGS,
+);
