@@ -2,8 +2,8 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { Services } from '../control/schema/context.ts';
 import { authenticate } from '../gateway/admission/authenticate.ts';
 import type { Caller } from '../gateway/admission/caller.ts';
+import { assertWithinLimit } from '../gateway/admission/rate-limit.ts';
 import { AuthenticationError } from '../platform/errors.ts';
-import { assertWithinLimit } from './rate-limit-headers.ts';
 
 export type IdentifyParts = Pick<Services, 'accounts' | 'tokens' | 'rateLimiter'>;
 

@@ -1,5 +1,4 @@
 import type { RateLimitState } from '../gateway/admission/rate-limit.ts';
-import { RateLimitedError } from '../platform/errors.ts';
 
 /** `x-ratelimit-limit`, `-remaining` and `-reset` (seconds), and `retry-after` on a refusal. None without a limit. */
 export function rateLimitHeaders(state: RateLimitState | null): Record<string, string> {
@@ -11,13 +10,4 @@ export function rateLimitHeaders(state: RateLimitState | null): Record<string, s
   };
   if (!state.allowed) headers['retry-after'] = String(state.retryAfterSeconds);
   return headers;
-}
-
-/** @throws RateLimitedError when the state says that the request is one too many */
-export function assertWithinLimit(state: RateLimitState | null): void {
-  if (!state || state.allowed) return;
-  throw new RateLimitedError(
-    `Too many requests: ${state.whose} allows ${state.limit} a minute. Try again in ${state.retryAfterSeconds} s.`,
-    state.retryAfterSeconds,
-  );
 }

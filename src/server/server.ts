@@ -3,7 +3,7 @@ import cors from '@fastify/cors';
 import helmet from '@fastify/helmet';
 import fastify, { type FastifyBaseLogger, type FastifyError, type FastifyInstance, LogController } from 'fastify';
 import type { Services } from '../control/schema/context.ts';
-import type { RateLimitState } from '../gateway/admission/rate-limit.ts';
+import { assertWithinLimit, type RateLimitState } from '../gateway/admission/rate-limit.ts';
 import { NotFoundError, PayloadTooLargeError, SignalboxError, ValidationError } from '../platform/errors.ts';
 import { uuidv7 } from '../platform/ids.ts';
 import { clientAddress } from './client-address.ts';
@@ -15,7 +15,7 @@ import { retryHeaders, toOpenAIError } from './openai/errors.ts';
 import { registerOpenAI } from './openai/openai.ts';
 import { closeWithSocket } from './pipelining.ts';
 import { registerPrometheus } from './prometheus.ts';
-import { assertWithinLimit, rateLimitHeaders } from './rate-limit-headers.ts';
+import { rateLimitHeaders } from './rate-limit-headers.ts';
 
 /** A request that has not arrived after this time is cut off (slow-loris). */
 const REQUEST_TIMEOUT_MS = 120_000;

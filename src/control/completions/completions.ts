@@ -1,3 +1,4 @@
+import { assertWithinLimit } from '../../gateway/admission/rate-limit.ts';
 import {
   AuthenticationError,
   ContentFilterError,
@@ -14,6 +15,7 @@ import {
   ValidationError,
 } from '../../platform/errors.ts';
 import { builder } from '../schema/builder.ts';
+import type { Context } from '../schema/context.ts';
 import { directOutcome } from '../schema/result.ts';
 import { CompletionEventType } from './events.ts';
 import { CompletionInputType } from './input-types.ts';
@@ -30,7 +32,8 @@ builder.mutationField('complete', (t) =>
   t.field({
     type: CompletionType,
     authScopes: { completions: true },
-    description: 'Makes a completion and answers it whole. The client leaving stops the upstream call.',
+    description:
+      'Makes a completion and answers it whole. The client leaving stops the upstream call. Several in one operation count as several requests.',
     args: { input: t.arg({ type: CompletionInputType, required: true, description: 'What to complete.' }) },
     errors: directOutcome(
       ValidationError,
@@ -47,7 +50,10 @@ builder.mutationField('complete', (t) =>
       UpstreamTimeoutError,
       OverloadedError,
     ),
-    resolve: (_root, { input }, context) => complete(context, input),
+    resolve: (_root, { input }, context) => {
+      countRequest(context);
+      return complete(context, input);
+    },
   }),
 );
 
@@ -61,3 +67,15 @@ builder.subscriptionField('completion', (t) =>
     resolve: (event) => event,
   }),
 );
+
+/** Operations whose first completion was begun. */
+const counted = new WeakSet<Context>();
+
+/**
+ * An operation counted as one request when it came in, however many completions it holds under aliases.
+ * @throws RateLimitedError when a further one is too many.
+ */
+function countRequest(context: Context): void {
+  if (counted.has(context)) assertWithinLimit(context.services.rateLimiter.take(context.caller));
+  counted.add(context);
+}

@@ -1,3 +1,4 @@
+import { RateLimitedError } from '../../platform/errors.ts';
 import type { Settings } from '../../platform/settings.ts';
 import type { Caller, Tier } from './caller.ts';
 
@@ -90,4 +91,13 @@ export class RateLimiter {
     }
     this.#buckets.set(name, bucket);
   }
+}
+
+/** @throws RateLimitedError when the state says that the request is one too many */
+export function assertWithinLimit(state: RateLimitState | null): void {
+  if (!state || state.allowed) return;
+  throw new RateLimitedError(
+    `Too many requests: ${state.whose} allows ${state.limit} a minute. Try again in ${state.retryAfterSeconds} s.`,
+    state.retryAfterSeconds,
+  );
 }

@@ -1,10 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Services } from '../../control/schema/context.ts';
+import { assertWithinLimit } from '../../gateway/admission/rate-limit.ts';
 import { AuthenticationError, PayloadTooLargeError } from '../../platform/errors.ts';
 import { uuidv7 } from '../../platform/ids.ts';
 import { clientAddress } from '../client-address.ts';
 import { credentialOf, identify } from '../identify.ts';
-import { assertWithinLimit, rateLimitHeaders } from '../rate-limit-headers.ts';
+import { rateLimitHeaders } from '../rate-limit-headers.ts';
 import { formatError } from './format-error.ts';
 import { checkRequest, queryString } from './http-request.ts';
 import { readJsonBody } from './read-body.ts';

@@ -1,10 +1,11 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Services } from '../../control/schema/context.ts';
 import type { Caller } from '../../gateway/admission/caller.ts';
+import { assertWithinLimit } from '../../gateway/admission/rate-limit.ts';
 import { AuthenticationError, ModelNotFoundError, shorten, ValidationError } from '../../platform/errors.ts';
 import { clientAddress } from '../client-address.ts';
 import { credentialOf, identify } from '../identify.ts';
-import { assertWithinLimit, rateLimitHeaders } from '../rate-limit-headers.ts';
+import { rateLimitHeaders } from '../rate-limit-headers.ts';
 import { answerChatCompletion } from './chat-completions.ts';
 
 declare module 'fastify' {

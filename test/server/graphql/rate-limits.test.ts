@@ -70,3 +70,20 @@ test('sending many passwords at once is no way around the limit', async () => {
   expect(names.filter((name) => name === 'AuthenticationError')).toHaveLength(5);
   expect(names.filter((name) => name === 'RateLimitedError')).toHaveLength(10);
 });
+
+test('several completions in one operation count as several requests', async () => {
+  const created = await server.query<{ createApiKey: { key: string } }, unknown>(
+    'mutation { createApiKey(input: { name: "three a minute", rateLimitPerMinute: 3 }) { ... on CreateApiKeySuccess { key } } }',
+  );
+  const one = (alias: string) =>
+    `${alias}: complete(input: { model: "sandbox-small", messages: [{ role: USER, content: "Hi" }] }) { __typename }`;
+  const { data } = await server.query<Record<string, { __typename: string }>, unknown>(
+    `mutation { ${['a', 'b', 'c', 'd', 'e'].map(one).join(' ')} }`,
+    {},
+    { apiKey: created.data.createApiKey.key },
+  );
+  expect(Object.values(data).map(({ __typename }) => __typename)).toEqual([
+    ...['Completion', 'Completion', 'Completion'],
+    ...['RateLimitedError', 'RateLimitedError'],
+  ]);
+});
