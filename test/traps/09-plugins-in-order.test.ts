@@ -2,10 +2,8 @@ import SchemaBuilder from '@pothos/core';
 import ErrorsPlugin from '@pothos/plugin-errors';
 import PrismaPlugin from '@pothos/plugin-prisma';
 import ScopeAuthPlugin, { ForbiddenError } from '@pothos/plugin-scope-auth';
-import ValidationPlugin from '@pothos/plugin-validation';
 import { execute, type GraphQLSchema, parse, subscribe } from 'graphql';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { z } from 'zod';
 import { builder } from '../../src/control/schema/builder.ts';
 import type PrismaTypes from '../../src/generated/pothos-types.ts';
 import { getDatamodel } from '../../src/generated/pothos-types.ts';
@@ -60,7 +58,6 @@ function stockSchema(plugins: readonly string[], scopeAuth: object = {}): GraphQ
       spend: t.boolean({
         authScopes: { admin: true },
         errors: { types: [ForbiddenError] },
-        args: { amount: t.arg.int({ required: true, validate: z.number().max(10, 'at most 10 are left') }) },
         resolve: () => true,
       }),
     }),
@@ -73,42 +70,20 @@ function stockSchema(plugins: readonly string[], scopeAuth: object = {}): GraphQ
   return stock.toSchema();
 }
 
-/** What comes back for somebody who may not do what they ask for. */
-interface Denial {
-  /** It is an error of the operation, and not a result of the field. */
-  isError: boolean;
-  /** What is told about the input. */
-  toldAboutInput: boolean;
-}
-
-async function denialOfStock(plugins: readonly string[], amount: number): Promise<Denial> {
-  const document = parse(`mutation { spend(amount: ${amount}) { __typename ... on Forbidden { message } } }`);
-  const { data, errors } = await execute({ schema: stockSchema(plugins), document, contextValue: {} });
-  return { isError: !data?.spend, toldAboutInput: JSON.stringify(errors ?? '').includes('at most 10') };
-}
-
-async function ourDenial(document: string, problem: string): Promise<Denial> {
-  const { data, errors } = await server.query<Record<string, unknown> | null, object>(document, {}, {});
-  expect(errors.map(({ extensions }) => extensions.code)).toEqual(['UNAUTHENTICATED']);
-  return {
-    isError: !Object.values(data ?? {}).some(Boolean),
-    toldAboutInput: JSON.stringify(errors).includes(problem),
-  };
+/** Whether somebody who may not do what they ask for gets an error of the operation, and not a result of the field. */
+async function isErrorOnStock(plugins: readonly string[]): Promise<boolean> {
+  const document = parse('mutation { spend { __typename ... on Forbidden { message } } }');
+  const { data } = await execute({ schema: stockSchema(plugins), document, contextValue: {} });
+  return !data?.spend;
 }
 
 describe('a denial', () => {
-  const FIRST = [ScopeAuthPlugin, ErrorsPlugin, ValidationPlugin];
-  const LAST = [ErrorsPlugin, ValidationPlugin, ScopeAuthPlugin];
+  const FIRST = [ScopeAuthPlugin, ErrorsPlugin];
+  const LAST = [ErrorsPlugin, ScopeAuthPlugin];
 
   test('is a result like any other when scope-auth comes after the errors plugin', async () => {
-    expect(await denialOfStock(LAST, 1)).toMatchObject({ isError: false });
-    expect(await denialOfStock(FIRST, 1)).toMatchObject({ isError: true });
-  });
-
-  test('comes after the validation of the input with the stock plugins, also when scope-auth is the first', async () => {
-    for (const plugins of [FIRST, LAST]) {
-      expect(await denialOfStock(plugins, 11)).toMatchObject({ toldAboutInput: true });
-    }
+    expect(await isErrorOnStock(LAST)).toBe(false);
+    expect(await isErrorOnStock(FIRST)).toBe(true);
   });
 
   test.each([
@@ -117,7 +92,10 @@ describe('a denial', () => {
     ['createProvider(input: { name: "", baseUrl: "nonsense" })', 'baseUrl'],
   ])('is an error in ours, and says nothing about the input of %s', async (field, problem) => {
     const document = `mutation { ${field} { __typename ... on Error { message } } }`;
-    expect(await ourDenial(document, problem)).toEqual({ isError: true, toldAboutInput: false });
+    const { data, errors } = await server.query<Record<string, unknown> | null, object>(document, {}, {});
+    expect(Object.values(data ?? {}).some(Boolean)).toBe(false);
+    expect(errors.map(({ extensions }) => extensions.code)).toEqual(['UNAUTHENTICATED']);
+    expect(JSON.stringify(errors)).not.toContain(problem);
   });
 });
 

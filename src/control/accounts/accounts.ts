@@ -1,4 +1,3 @@
-import { z } from 'zod';
 import {
   AuthenticationError,
   ForbiddenError,
@@ -10,62 +9,9 @@ import { builder } from '../schema/builder.ts';
 import { pageArgs, pageComplexity, queryOfNodes, readPage } from '../schema/connections.ts';
 import { directOutcome, outcome } from '../schema/result.ts';
 import { type ApiKeyQuery, createApiKey, listApiKeys, revokeApiKey } from './api-keys.ts';
-import { PASSWORD_LENGTH } from './passwords.ts';
+import { CreateApiKey, LogIn, RefreshToken } from './input-types.ts';
 import { logIn, refreshToken, type SignIn } from './sign-in.ts';
 import { ApiKey, ApiKeyConnection, User } from './types.ts';
-
-const password = z
-  .string()
-  .min(PASSWORD_LENGTH.min, `must have at least ${PASSWORD_LENGTH.min} characters`)
-  .max(PASSWORD_LENGTH.max, `must have at most ${PASSWORD_LENGTH.max} characters`);
-
-/** Postgres stores neither NUL nor half a surrogate pair; nobody needs the other control characters. */
-const STORABLE = /^[^\p{Cc}\p{Cs}]{1,100}$/u;
-
-const LogInInput = builder.inputType('LogInInput', {
-  description: 'Who signs in.',
-  fields: (t) => ({
-    email: t.string({ required: true, description: 'The address of the account; upper and lower case are the same.' }),
-    password: t.string({ required: true, description: 'The password, at least 8 characters.' }),
-  }),
-  validate: z.object({ email: z.string().trim().pipe(z.email('must be an e-mail address').max(254)), password }),
-});
-
-const RefreshTokenInput = builder.inputType('RefreshTokenInput', {
-  description: 'What to sign in again with.',
-  fields: (t) => ({ token: t.string({ required: true, description: 'A token that is still valid.' }) }),
-  validate: z.object({ token: z.string().min(1, 'must not be empty').max(4096, 'is too long to be a token') }),
-});
-
-const CreateApiKeyInput = builder.inputType('CreateApiKeyInput', {
-  description: 'A new API key.',
-  fields: (t) => ({
-    name: t.string({ required: true, description: 'What it is for, up to 100 characters.' }),
-    isAdmin: t.boolean({ description: 'Whether it may be used for the control plane. Admins only. Default: false.' }),
-    ownerId: t.id({ description: 'The user it acts as. Admins only. Default: the caller.' }),
-    allowedRoutes: t.stringList({ description: 'Slugs of the routes it may use, up to 100. Default: all.' }),
-    rateLimitPerMinute: t.int({
-      description: 'Its own limit of requests a minute, from 1. Default: that of its owner’s tier.',
-    }),
-    expiresAt: t.field({ type: 'DateTime', description: 'When it stops working. Default: never.' }),
-    metadata: t.field({ type: 'JSON', description: 'An object to keep with it. Default: `{}`.' }),
-  }),
-  validate: z.object({
-    name: z.string().trim().regex(STORABLE, 'must have 1 to 100 characters, and no control characters'),
-    isAdmin: z.boolean().nullish(),
-    ownerId: z.string().nullish(),
-    allowedRoutes: z
-      .array(z.string().regex(STORABLE, 'is not the slug of a route'))
-      .max(100, 'must name at most 100 routes')
-      .nullish(),
-    rateLimitPerMinute: z.int().min(1, 'must be at least 1').nullish(),
-    expiresAt: z
-      .date()
-      .refine((time) => time.getTime() > Date.now(), 'must be in the future')
-      .nullish(),
-    metadata: z.record(z.string(), z.unknown(), 'must be a JSON object').nullish(),
-  }),
-});
 
 /** The success of a mutation that signs somebody in. */
 function signInSuccess(name: string) {
@@ -124,7 +70,7 @@ builder.mutationFields((t) => ({
     type: signInSuccess('LogInSuccess'),
     authScopes: { public: true },
     description: 'Signs in with e-mail address and password. 20 failures a minute from one address.',
-    args: { input: t.arg({ type: LogInInput, required: true, description: 'Who signs in.' }) },
+    args: { input: t.arg({ type: LogIn, required: true, description: 'Who signs in.' }) },
     errors: directOutcome(ValidationError, AuthenticationError, RateLimitedError),
     resolve: (_root, { input }, { services, address }) => logIn(services, input, address),
   }),
@@ -132,26 +78,17 @@ builder.mutationFields((t) => ({
     type: signInSuccess('RefreshTokenSuccess'),
     authScopes: { public: true },
     description: 'Exchanges a token that is still valid for a fresh one, up to 30 days after the password was given.',
-    args: { input: t.arg({ type: RefreshTokenInput, required: true, description: 'What to sign in again with.' }) },
+    args: { input: t.arg({ type: RefreshToken, required: true, description: 'What to sign in again with.' }) },
     errors: directOutcome(ValidationError, AuthenticationError),
-    resolve: (_root, { input }, { services }) => refreshToken(services, input.token),
+    resolve: (_root, { input }, { services }) => refreshToken(services, input),
   }),
   createApiKey: t.field({
     type: CreateApiKeySuccess,
     authScopes: { user: true },
     description: 'Creates an API key and shows it, once. It works on this server as soon as this answers.',
-    args: { input: t.arg({ type: CreateApiKeyInput, required: true, description: 'The new key.' }) },
+    args: { input: t.arg({ type: CreateApiKey, required: true, description: 'The new key.' }) },
     errors: directOutcome(ValidationError, ForbiddenError, NotFoundError),
-    resolve: (_root, { input }, { services, caller }) =>
-      createApiKey(services, caller, {
-        name: input.name,
-        isAdmin: input.isAdmin ?? false,
-        ownerId: input.ownerId ?? null,
-        allowedRoutes: input.allowedRoutes ?? [],
-        rateLimitPerMinute: input.rateLimitPerMinute ?? null,
-        expiresAt: input.expiresAt ?? null,
-        metadata: input.metadata ?? {},
-      }),
+    resolve: (_root, { input }, { services, caller }) => createApiKey(services, caller, input),
   }),
   revokeApiKey: t.field({
     type: ApiKey,

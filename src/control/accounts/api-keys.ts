@@ -6,17 +6,9 @@ import { isUuid, maskSecret, newApiKey, uuidv7 } from '../../platform/ids.ts';
 import { denial } from '../schema/access.ts';
 import type { PageSource } from '../schema/connections.ts';
 import type { Services } from '../schema/context.ts';
+import { parseInput } from '../schema/parse-input.ts';
 import { changeAccounts } from './change-accounts.ts';
-
-export interface NewApiKey {
-  name: string;
-  isAdmin: boolean;
-  ownerId: string | null;
-  allowedRoutes: string[];
-  rateLimitPerMinute: number | null;
-  expiresAt: Date | null;
-  metadata: object;
-}
+import { type CreateApiKeyInput, createApiKeyInput } from './input.ts';
 
 /** What else to load with a key. */
 export type ApiKeyQuery = Pick<Prisma.ApiKeyFindManyArgs, 'include'>;
@@ -26,25 +18,38 @@ type AccountServices = Pick<Services, 'prisma' | 'accounts'>;
 /**
  * Creates an API key for the caller or, as an admin, for another user.
  * @returns the key itself, which is stored nowhere and cannot be shown again, and its row
- * @throws ForbiddenError when only an admin may; NotFoundError when there is no such owner.
+ * @throws ValidationError; ForbiddenError when only an admin may; NotFoundError when there is no such owner.
  */
 export async function createApiKey(
   services: AccountServices,
   caller: Caller,
-  input: NewApiKey,
+  input: CreateApiKeyInput,
 ): Promise<{ key: string; apiKey: ApiKey }> {
+  const wanted = parseInput(createApiKeyInput, input);
   const callerId = accountId(caller);
-  const { ownerId: givenOwner, metadata, ...columns } = input;
-  const ownerId = givenOwner ?? callerId;
+  const ownerId = wanted.ownerId ?? callerId;
+  const isAdminKey = wanted.isAdmin ?? false;
   if (ownerId !== callerId) assertAdmin(caller, 'Only an admin creates API keys for other users.');
-  if (input.isAdmin) assertAdmin(caller, 'Only an admin creates admin API keys.');
+  if (isAdminKey) assertAdmin(caller, 'Only an admin creates admin API keys.');
   const key = newApiKey();
   const apiKey = await changeAccounts(services, async (tx, revision) => {
     const owner = isUuid(ownerId) ? await tx.user.findUnique({ where: { id: ownerId }, select: { id: true } }) : null;
     if (!owner) throw new NotFoundError('There is no user with this ownerId.');
-    const hash = new Uint8Array(hashApiKey(key));
-    const id = uuidv7();
-    return tx.apiKey.create({ data: { ...columns, id, ownerId, metadata, hash, hint: maskSecret(key), revision } });
+    return tx.apiKey.create({
+      data: {
+        id: uuidv7(),
+        ownerId,
+        name: wanted.name,
+        hash: new Uint8Array(hashApiKey(key)),
+        hint: maskSecret(key),
+        isAdmin: isAdminKey,
+        allowedRoutes: wanted.allowedRoutes ?? [],
+        rateLimitPerMinute: wanted.rateLimitPerMinute ?? null,
+        expiresAt: wanted.expiresAt ?? null,
+        metadata: (wanted.metadata ?? {}) as Prisma.InputJsonObject,
+        revision,
+      },
+    });
   });
   return { key, apiKey };
 }

@@ -2,6 +2,8 @@ import type { User } from '../../generated/prisma/client.ts';
 import { AuthenticationError, RateLimitedError } from '../../platform/errors.ts';
 import { isUuid } from '../../platform/ids.ts';
 import type { Services } from '../schema/context.ts';
+import { parseInput } from '../schema/parse-input.ts';
+import { type LogInInput, logInInput, type RefreshTokenInput, refreshTokenInput } from './input.ts';
 import { isPassword } from './passwords.ts';
 
 /** A new sign-in. */
@@ -19,14 +21,11 @@ type SignInServices = Pick<Services, 'prisma' | 'tokens' | 'rateLimiter'>;
 
 /**
  * Signs a user in by password.
- * @throws AuthenticationError when e-mail or password is wrong, without saying which; RateLimitedError after too many
- * failures from the address.
+ * @throws ValidationError; AuthenticationError when e-mail or password is wrong, without saying which; RateLimitedError
+ * after too many failures from the address.
  */
-export async function logIn(
-  services: SignInServices,
-  input: { email: string; password: string },
-  address: string,
-): Promise<SignIn> {
+export async function logIn(services: SignInServices, input: LogInInput, address: string): Promise<SignIn> {
+  const { email, password } = parseInput(logInInput, input);
   const { remaining, retryAfterSeconds } = services.rateLimiter.failures(address);
   const pending = checking.get(address) ?? 0;
   // Those being checked may all turn out wrong, so many at once are no way around the limit.
@@ -36,8 +35,8 @@ export async function logIn(
   }
   checking.set(address, pending + 1);
   try {
-    const user = await services.prisma.user.findUnique({ where: { email: input.email.trim().toLowerCase() } });
-    if (!(await isPassword(input.password, user?.passwordHash ?? null)) || !user) {
+    const user = await services.prisma.user.findUnique({ where: { email } });
+    if (!(await isPassword(password, user?.passwordHash ?? null)) || !user) {
       services.rateLimiter.takeFailure(address);
       throw new AuthenticationError('E-mail address or password is wrong.');
     }
@@ -51,9 +50,10 @@ export async function logIn(
 
 /**
  * A fresh token for one that is still valid. The password is asked for again 30 days after it was given.
- * @throws AuthenticationError when the token is not valid, too old, or its user may not sign in any more.
+ * @throws ValidationError; AuthenticationError when the token is not valid, too old, or its user may not sign in any more.
  */
-export async function refreshToken(services: SignInServices, token: string): Promise<SignIn> {
+export async function refreshToken(services: SignInServices, input: RefreshTokenInput): Promise<SignIn> {
+  const { token } = parseInput(refreshTokenInput, input);
   const claims = await services.tokens.verify(token);
   services.tokens.assertRefreshable(claims);
   const user = isUuid(claims.userId) ? await services.prisma.user.findUnique({ where: { id: claims.userId } }) : null;

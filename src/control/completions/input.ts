@@ -1,13 +1,8 @@
 import { z } from 'zod';
-import { eachOnce } from '../schema/input-rules.ts';
+import { eachOnce, jsonObject } from '../schema/input-rules.ts';
 
 const text = z.string();
 const name = z.string().min(1).max(200);
-const jsonObject = z.unknown().transform((value, context): Record<string, unknown> => {
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
-  context.addIssue('must be an object');
-  return z.NEVER;
-});
 
 const part = z.union([
   z.object({ text }),

@@ -4,7 +4,6 @@ import SchemaBuilder, {
   PothosSchemaError,
   type SchemaTypes,
 } from '@pothos/core';
-import type { GraphQLFieldResolver } from 'graphql';
 import type { Caller } from '../../gateway/admission/caller.ts';
 import { AuthenticationError, ForbiddenError } from '../../platform/errors.ts';
 
@@ -33,10 +32,7 @@ function isRootField(kind: string): boolean {
   return kind === 'Query' || kind === 'Mutation' || kind === 'Subscription';
 }
 
-/**
- * Checks permission before inputs are validated, so that nobody learns from validation errors what they may not use,
- * and refuses to build a schema with a root field that does not say who may use it.
- */
+/** Refuses to build a schema with a root field that does not say who may use it. */
 class AccessPlugin<Types extends SchemaTypes> extends BasePlugin<Types> {
   override onOutputFieldConfig(fieldConfig: PothosOutputFieldConfig<Types>): PothosOutputFieldConfig<Types> {
     const { authScopes } = fieldConfig.pothosOptions;
@@ -44,18 +40,6 @@ class AccessPlugin<Types extends SchemaTypes> extends BasePlugin<Types> {
       throw new PothosSchemaError(`${fieldConfig.parentType}.${fieldConfig.name} must name its authScopes.`);
     }
     return fieldConfig;
-  }
-
-  override wrapArgMappers(
-    resolver: GraphQLFieldResolver<unknown, Types['Context'], object> | undefined,
-    fieldConfig: PothosOutputFieldConfig<Types>,
-  ): GraphQLFieldResolver<unknown, Types['Context'], object> | undefined {
-    const { authScopes } = fieldConfig.pothosOptions;
-    if (!resolver || !isRootField(fieldConfig.kind) || typeof authScopes !== 'object') return resolver;
-    return (source, args, context, info) => {
-      this.builder.runAuthScopes(context, authScopes, () => denial((context as { caller: Caller }).caller));
-      return resolver(source, args, context, info);
-    };
   }
 }
 

@@ -4,11 +4,9 @@ import ErrorsPlugin from '@pothos/plugin-errors';
 import PrismaPlugin from '@pothos/plugin-prisma';
 import RelayPlugin from '@pothos/plugin-relay';
 import ScopeAuthPlugin from '@pothos/plugin-scope-auth';
-import ValidationPlugin from '@pothos/plugin-validation';
 import { isAdmin, mayUseControlPlane } from '../../gateway/admission/caller.ts';
 import type PrismaTypes from '../../generated/pothos-types.ts';
 import { getDatamodel } from '../../generated/pothos-types.ts';
-import { ValidationError } from '../../platform/errors.ts';
 import type { Picodollars } from '../../platform/money.ts';
 import { accessPlugin, denial } from './access.ts';
 import type { Context } from './context.ts';
@@ -41,7 +39,7 @@ export interface Types {
 
 /**
  * Every field of Query, Mutation and Subscription names its `authScopes`; the schema does not build otherwise.
- * The order of the plugins matters: permission before input errors, input errors before the resolver.
+ * The order of the plugins matters: who may not use a field gets an error of the operation, and no result of the field.
  */
 export const builder = new SchemaBuilder<Types>({
   plugins: [
@@ -52,7 +50,6 @@ export const builder = new SchemaBuilder<Types>({
     stylePlugin,
     PrismaPlugin,
     RelayPlugin,
-    ValidationPlugin,
     ComplexityPlugin,
   ],
   defaultFieldNullability: false,
@@ -67,8 +64,6 @@ export const builder = new SchemaBuilder<Types>({
     unauthorizedError: (_parent, context) => denial(context.caller),
   },
   errors: {
-    // Permission is still checked first: the access plugin wraps what handles input errors.
-    unsafelyHandleInputErrors: true,
     defaultResultOptions: { name: ({ fieldName }) => `${capitalize(fieldName)}Success` },
     defaultUnionOptions: { name: ({ fieldName }) => `${capitalize(fieldName)}Result` },
   },
@@ -87,15 +82,6 @@ export const builder = new SchemaBuilder<Types>({
     edgesFieldOptions: { description: 'The things with their cursors.', complexity: { multiplier: 1 } },
     cursorFieldOptions: { description: 'Pass it as `after` to continue behind this one.' },
     nodeFieldOptions: { description: 'The thing itself.', nullable: false },
-  },
-  validation: {
-    validationError: ({ issues }) =>
-      new ValidationError(
-        issues.map(({ path = [], message }) => {
-          const names = path.map((segment) => String(typeof segment === 'object' ? segment.key : segment));
-          return { path: (names[0] === 'input' ? names.slice(1) : names).join('.'), message };
-        }),
-      ),
   },
 });
 

@@ -24,6 +24,13 @@ export function printable(limit: number) {
     );
 }
 
+/** An object of JSON; its members are whatever they are. */
+export const jsonObject = z.unknown().transform((value, context): Record<string, unknown> => {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+  context.addIssue('must be an object');
+  return z.NEVER;
+});
+
 export function whole(min: number, max: number) {
   return z.int(`must be a whole number from ${min} to ${max}`).min(min).max(max);
 }

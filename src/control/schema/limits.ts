@@ -40,7 +40,7 @@ export function parseWithinLimits(source: string | Source): DocumentNode {
  * Checks an operation before it runs. It depends on the variables, so it is no validation rule: their outcomes are
  * remembered for the document.
  * @param document valid against the schema
- * @throws ValidationError that names the limit; whatever an argument's own validation throws.
+ * @throws ValidationError that names the limit.
  */
 export function checkLimits(
   schema: GraphQLSchema,
