@@ -20,8 +20,7 @@ const ActivateProviderSuccess = builder.objectRef<Activation>('ActivateProviderS
     active: t.prismaField({
       type: Provider,
       description: 'The provider that is active now.',
-      resolve: (query, { activeId }, _args, { services }) =>
-        services.prisma.provider.findUniqueOrThrow({ ...query, where: { id: activeId } }),
+      resolve: (query, { activeId }, _args, { services }) => readBack(query, activeId, services),
     }),
     previous: t.prismaField({
       type: Provider,
@@ -73,7 +72,7 @@ builder.mutationFields((t) => ({
     description:
       'Stores a provider’s key, encrypted, in the place of the one it had. Its first key enables it. Admins only.',
     args: { input: t.arg({ type: SetProviderKey, required: true, description: 'Which provider, and the key.' }) },
-    errors: outcome('provider', 'The provider as it is now.', ValidationError, ProviderNotFoundError),
+    errors: outcome('provider', 'The provider as it is now.', ValidationError, ProviderNotFoundError, ConflictError),
     resolve: async (query, _root, { input }, { services, caller }) => {
       const id = await setProviderKey(services, caller, input);
       services.providerHealth.testSoon(caller, id);
