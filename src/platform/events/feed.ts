@@ -107,7 +107,8 @@ export class EventFeed {
 
   async #readPage(): Promise<number> {
     const { rows } = await this.#pool.query<{ seq: string; topic: EventTopic; payload: unknown; created_at: Date }>(
-      `SELECT seq::text, topic::text, payload, created_at FROM events WHERE seq > $1 ORDER BY seq LIMIT ${PAGE}`,
+      // Ordering by plain `seq` would be ordering by the text it is selected as.
+      `SELECT seq::text, topic::text, payload, created_at FROM events WHERE seq > $1 ORDER BY events.seq LIMIT ${PAGE}`,
       [this.#seq.toString()],
     );
     for (const { seq, topic, payload, created_at } of rows) {

@@ -53,6 +53,18 @@ test('servers that publish at the same time are heard by all in one order, witho
   for (const feed of feeds) feed.close();
 });
 
+test('many that are read at once are told in the order of their numbers', async () => {
+  const feed = await EventFeed.open(pool, log);
+  const collected = collect(feed, 120);
+  for (let number = 0; number < 120; number++)
+    await prisma.$transaction((tx) => publishEvent(tx, 'BUDGETS', { number }));
+  await feed.refresh();
+  expect((await collected).map(({ payload }) => payload)).toEqual(
+    Array.from({ length: 120 }, (_, number) => ({ number })),
+  );
+  feed.close();
+});
+
 test('a change that is rolled back is not told, and leaves no gap', async () => {
   const feed = await EventFeed.open(pool, log);
   const collected = collect(feed, 2);
