@@ -33,12 +33,21 @@ async function connect(url: string, apiKey: string): Promise<StoryClient> {
       return data as Data;
     },
     subscribe(document, variables, { next, ended }) {
+      let isOver = false;
+      const end = (error: unknown) => {
+        if (!isOver) ended(error);
+        isOver = true;
+      };
       const subscription = client.subscribe({ query: gql(document), variables, fetchPolicy: 'no-cache' }).subscribe({
-        next: ({ data, error }) => (error ? ended(error) : next(data as never)),
-        error: ended,
-        complete: () => ended(undefined),
+        // A failure comes as a last result, and then the end comes as well.
+        next: ({ data, error }) => (error ? end(error) : next(data as never)),
+        error: end,
+        complete: () => end(undefined),
       });
-      return () => subscription.unsubscribe();
+      return () => {
+        isOver = true;
+        subscription.unsubscribe();
+      };
     },
     async close() {
       client.stop();
