@@ -15,8 +15,8 @@ import type { Services } from '../../src/control/schema/context.ts';
 import { buildSchema } from '../../src/control/schema/schema.ts';
 import { createPrisma } from '../../src/platform/database/prisma.ts';
 import { uuidv7 } from '../../src/platform/ids.ts';
+import { until } from '../kit/eventually.ts';
 import { startServer, type TestServer } from '../kit/server.ts';
-import { until } from '../kit/upstream.ts';
 import { countingPool, executeWith } from './execute.ts';
 
 const FEW = 2;

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { until } from '../kit/eventually.ts';
 import { startServer, type TestServer } from '../kit/server.ts';
 import {
   type Answer,
@@ -10,7 +11,6 @@ import {
   json,
   startUpstream,
   type Upstream,
-  until,
   whole,
 } from '../kit/upstream.ts';
 

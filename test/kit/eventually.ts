@@ -10,3 +10,16 @@ export async function eventually<T>(check: () => T | Promise<T>, limitMs = 5_000
     }
   }
 }
+
+/** What `condition` gives once that is truthy; fails after `limitMs`. */
+export async function until<T>(
+  condition: () => T | Promise<T>,
+  what = 'the condition',
+  limitMs = 10_000,
+): Promise<NonNullable<T>> {
+  for (const end = performance.now() + limitMs; ; await delay(10)) {
+    const value = await condition();
+    if (value) return value as NonNullable<T>;
+    if (performance.now() > end) throw new Error(`not within ${limitMs} ms: ${what}`);
+  }
+}

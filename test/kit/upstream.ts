@@ -1,7 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { TestServer } from './server.ts';
 
 /** A request as a provider received it. */
@@ -115,15 +114,4 @@ export async function connectProviders(server: TestServer, upstreams: Record<str
   }
   const first = Object.keys(upstreams)[0];
   await server.query('mutation ($id: ID!) { activateProvider(id: $id) { __typename } }', { id: first });
-}
-
-/** Resolves when `condition` gives something truthy; fails after 10 s. */
-export async function until<T>(condition: () => T | Promise<T>, what: string): Promise<NonNullable<T>> {
-  const deadline = Date.now() + 10_000;
-  for (;;) {
-    const value = await condition();
-    if (value) return value as NonNullable<T>;
-    if (Date.now() > deadline) throw new Error(`not within 10 s: ${what}`);
-    await sleep(10);
-  }
 }

@@ -1,8 +1,8 @@
 import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startSandbox } from '../../src/gateway/upstream/sandbox/sandbox.ts';
+import { until } from '../kit/eventually.ts';
 import { startServer, type TestServer } from '../kit/server.ts';
-import { until } from '../kit/upstream.ts';
 
 let server: TestServer;
 let client: OpenAI;

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { changeAccounts } from '../../../src/control/accounts/change-accounts.ts';
+import { until } from '../../kit/eventually.ts';
 import { startServer, type TestServer } from '../../kit/server.ts';
-import { until } from '../../kit/upstream.ts';
 
 let server: TestServer;
 beforeAll(async () => {

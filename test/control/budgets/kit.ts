@@ -1,8 +1,9 @@
 import { expect } from 'vitest';
 import { changeAccounts } from '../../../src/control/accounts/change-accounts.ts';
 import { hashApiKey } from '../../../src/platform/crypto.ts';
+import { until } from '../../kit/eventually.ts';
 import type { Credential, TestServer } from '../../kit/server.ts';
-import { json, startUpstream, type Upstream, until, whole } from '../../kit/upstream.ts';
+import { json, startUpstream, type Upstream, whole } from '../../kit/upstream.ts';
 
 export interface Budget {
   id: string;

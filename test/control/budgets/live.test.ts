@@ -3,8 +3,9 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { changeAccounts } from '../../../src/control/accounts/change-accounts.ts';
 import { BudgetWatcher } from '../../../src/control/budgets/watcher.ts';
 import { createPrisma } from '../../../src/platform/database/prisma.ts';
+import { until } from '../../kit/eventually.ts';
 import { startPeer, startServer, type TestServer } from '../../kit/server.ts';
-import { connectProviders, type Upstream, until } from '../../kit/upstream.ts';
+import { connectProviders, type Upstream } from '../../kit/upstream.ts';
 import {
   budgets,
   type Follower,

@@ -1,6 +1,7 @@
 import { request as httpRequest } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
+import { until } from '../../kit/eventually.ts';
 import { startServer, type TestServer } from '../../kit/server.ts';
 
 const FACTS = `requestId text reasoning toolCalls { id name arguments } finishReason
@@ -57,14 +58,6 @@ async function stream(input: object): Promise<Event[]> {
 
 async function sandboxStats(): Promise<{ requests: number; active: number; aborted: number }> {
   return (await fetch(`${sandboxUrl}/sandbox/stats`)).json() as never;
-}
-
-async function within(ms: number, check: () => Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + ms;
-  while (!(await check())) {
-    if (performance.now() > deadline) throw new Error(`It did not happen within ${ms} ms.`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
 }
 
 describe('complete', () => {
@@ -138,9 +131,9 @@ describe('complete', () => {
     });
     request.on('error', () => undefined);
     request.end(JSON.stringify({ query: COMPLETE, variables: { input } }));
-    await within(2_000, async () => (await sandboxStats()).active === before.active + 1);
+    await until(async () => (await sandboxStats()).active === before.active + 1, 'the stream runs', 2_000);
     request.destroy();
-    await within(300, async () => (await sandboxStats()).aborted === before.aborted + 1);
+    await until(async () => (await sandboxStats()).aborted === before.aborted + 1, 'the upstream call stops', 300);
   });
 
   it('needs a user or an API key', async () => {
@@ -222,7 +215,7 @@ describe('the subscription completion', () => {
     })();
     await new Promise((resolve) => setTimeout(resolve, 100));
     await stalled.return?.();
-    await within(100, async () => (await sandboxStats()).aborted === before.aborted + 1);
+    await until(async () => (await sandboxStats()).aborted === before.aborted + 1, 'the upstream call stops', 100);
     await waiting;
   });
 
@@ -243,9 +236,9 @@ describe('the subscription completion', () => {
       signal: leaving.signal,
     });
     await response.body?.getReader().read();
-    await within(2_000, async () => (await sandboxStats()).active === before.active + 1);
+    await until(async () => (await sandboxStats()).active === before.active + 1, 'the stream runs', 2_000);
     leaving.abort();
-    await within(300, async () => (await sandboxStats()).aborted === before.aborted + 1);
+    await until(async () => (await sandboxStats()).aborted === before.aborted + 1, 'the upstream call stops', 300);
   });
 
   it('stops reading from the upstream when its reader stops, and goes on when it goes on', { retry: 3 }, async () => {
@@ -258,7 +251,7 @@ describe('the subscription completion', () => {
       const payload = { authorization: `Bearer ${server.admin}` };
       socket.send(JSON.stringify({ type: 'connection_init', payload }));
     });
-    await within(2_000, async () => received === 1);
+    await until(async () => received === 1, 'the first event', 2_000);
     const before = await sandboxStats();
     // Ten times the text, so that the buffers of both sockets hold only a part of it.
     const copies = Array.from({ length: 10 }, (_, index) => `copy${index}: text`).join(' ');
@@ -266,7 +259,7 @@ describe('the subscription completion', () => {
       __typename ... on CompletionDelta { ${copies} } } }`;
     const input = { model: 'sandbox-large', messages: ASK, extra: { sandbox: { outputTokens: 1_000_000 } } };
     socket.send(JSON.stringify({ id: '1', type: 'subscribe', payload: { query, variables: { input } } }));
-    await within(2_000, async () => received > 2);
+    await until(async () => received > 2, 'more events', 2_000);
     socket.pause();
     const pausedAt = received;
     await new Promise((resolve) => setTimeout(resolve, 3_000));
@@ -276,8 +269,8 @@ describe('the subscription completion', () => {
     await new Promise((resolve) => setTimeout(resolve, 1_000));
     expect(process.memoryUsage().heapUsed - usedAt).toBeLessThan(20_000_000);
     socket.resume();
-    await within(3_000, async () => received > pausedAt + 20);
+    await until(async () => received > pausedAt + 20, 'events after the pause', 3_000);
     socket.terminate();
-    await within(300, async () => (await sandboxStats()).aborted === before.aborted + 1);
+    await until(async () => (await sandboxStats()).aborted === before.aborted + 1, 'the upstream call stops', 300);
   });
 });

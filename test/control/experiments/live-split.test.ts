@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { until } from '../../kit/eventually.ts';
 import { startPeer, startServer, type TestServer } from '../../kit/server.ts';
-import { connectProviders, json, startUpstream, type Upstream, until, whole } from '../../kit/upstream.ts';
+import { connectProviders, json, startUpstream, type Upstream, whole } from '../../kit/upstream.ts';
 import { changeRoute, setTrafficSplit } from '../routes/kit.ts';
 
 let server: TestServer;

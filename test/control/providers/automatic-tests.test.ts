@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { until } from '../../kit/eventually.ts';
 import { type Credential, startPeer, startServer, type TestServer } from '../../kit/server.ts';
-import { type Answer, json, startUpstream, type Upstream, until, whole } from '../../kit/upstream.ts';
+import { type Answer, json, startUpstream, type Upstream, whole } from '../../kit/upstream.ts';
 import { anotherAdmin, createProvider, healthOf, KEY, mutate } from './kit.ts';
 
 const GOOD = json(whole('Hello'));

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { until } from '../../kit/eventually.ts';
 import { startServer, type TestServer } from '../../kit/server.ts';
-import { json, startUpstream, type Upstream, until, whole } from '../../kit/upstream.ts';
+import { json, startUpstream, type Upstream, whole } from '../../kit/upstream.ts';
 import { createProvider, mutate, read } from './kit.ts';
 
 let server: TestServer;

@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { changeAccounts } from '../../../src/control/accounts/change-accounts.ts';
+import { until } from '../../kit/eventually.ts';
 import { startPeer, startServer, type TestServer } from '../../kit/server.ts';
-import { type Answer, json, startUpstream, type Upstream, until, whole } from '../../kit/upstream.ts';
+import { type Answer, json, startUpstream, type Upstream, whole } from '../../kit/upstream.ts';
 import { anotherAdmin, ask, createProvider, healthOf, KEY, mutate, statusOf, testOf } from './kit.ts';
 
 const GOOD = json(whole('Hello'));

@@ -2,8 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { parseDatabaseUrl } from '../../../src/platform/database/connection.ts';
 import { createPrisma } from '../../../src/platform/database/prisma.ts';
+import { until } from '../../kit/eventually.ts';
 import { startServer, type TestServer } from '../../kit/server.ts';
-import { type Answer, json, startUpstream, type Upstream, until, whole } from '../../kit/upstream.ts';
+import { type Answer, json, startUpstream, type Upstream, whole } from '../../kit/upstream.ts';
 import { executeWith } from '../execute.ts';
 import { ask, createProvider, type Health, healthOf, KEY, mutate, statusOf, testOf } from './kit.ts';
 

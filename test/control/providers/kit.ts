@@ -1,8 +1,9 @@
 import { expect } from 'vitest';
 import { changeAccounts } from '../../../src/control/accounts/change-accounts.ts';
 import { uuidv7 } from '../../../src/platform/ids.ts';
+import { until } from '../../kit/eventually.ts';
 import type { Credential, TestServer } from '../../kit/server.ts';
-import { startUpstream, until } from '../../kit/upstream.ts';
+import { startUpstream } from '../../kit/upstream.ts';
 
 export interface Failure {
   __typename: string;

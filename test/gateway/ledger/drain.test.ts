@@ -11,6 +11,7 @@ import { comparePositions, listSegments, type Position } from '../../../src/gate
 import { SeriesIds } from '../../../src/gateway/ledger/series.ts';
 import { uuidv7 } from '../../../src/platform/ids.ts';
 import { picodollars } from '../../../src/platform/money.ts';
+import { until } from '../../kit/eventually.ts';
 import {
   cuttableConnection,
   expectRollups,
@@ -22,7 +23,6 @@ import {
   outcome,
   recordedLog,
   settlement,
-  until,
 } from './kit.ts';
 import { attemptsOf, randomCompletions } from './random-completions.ts';
 

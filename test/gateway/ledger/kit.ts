@@ -28,15 +28,6 @@ export function recordedLog() {
   return { log, entries };
 }
 
-/** Resolves once a condition holds. */
-export async function until(condition: () => boolean | Promise<boolean>, timeoutMs = 10_000): Promise<void> {
-  const deadline = Date.now() + timeoutMs;
-  while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error('The condition did not come true in time.');
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-}
-
 export function intent(changes: Partial<Intent> = {}, origin: Partial<Intent['origin']> = {}): Intent {
   const startedAt = changes.startedAt ?? Date.now();
   return {

@@ -3,6 +3,7 @@ import type { Worker } from 'node:worker_threads';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { type LedgerOptions, openLedger } from '../../../src/gateway/ledger/ledger.ts';
 import { picodollars } from '../../../src/platform/money.ts';
+import { until } from '../../kit/eventually.ts';
 import {
   cuttableConnection,
   expectRollups,
@@ -14,7 +15,6 @@ import {
   outcome,
   recordedLog,
   settlement,
-  until,
 } from './kit.ts';
 
 function optionsFor(database: LedgerDatabase, changes: Partial<LedgerOptions> = {}): LedgerOptions {

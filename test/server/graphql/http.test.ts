@@ -171,6 +171,12 @@ describe('documents', () => {
     expect(errors.every(({ extensions }) => typeof extensions.requestId === 'string')).toBe(true);
   });
 
+  /** The same list under many names. */
+  function models(from: number, to: number): string {
+    const names = Array.from({ length: to - from }, (_, index) => `m${from + index}`);
+    return names.map((name) => `${name}: models(first: 1) { totalCount }`).join(' ');
+  }
+
   /** Much in few tokens: a fragment with 100 fields, on each key of `lists` pages. */
   const wide = (lists: number) => {
     const pages = Array.from({ length: lists }, (_, index) => `a${index}: apiKeys(first: $first) { nodes { ...F } }`);
@@ -183,6 +189,16 @@ describe('documents', () => {
       `{ ${Array.from({ length: 101 }, (_, index) => `a${index}: __typename`).join(' ')} }`,
       '101 aliases',
     ],
+    [
+      'too many aliases beside the schema',
+      `{ ${Array.from({ length: 11 }, (_, index) => `a${index}: __schema { types { name } }`).join(' ')} }`,
+      'the limit beside __schema and __type is 10',
+    ],
+    [
+      'too many fields at its root',
+      `{ ...A ...B } fragment A on Query { ${models(0, 26)} } fragment B on Query { ... { ${models(26, 51)} } }`,
+      '51 fields at its root',
+    ],
     ['too many tokens', `{ ${'me '.repeat(6_000)} }`, '2000 tokens'],
     ['too much below its lists', wide(11), 'complexity'],
   ])('an operation with %s is refused', async (_name, query, why) => {
@@ -190,6 +206,11 @@ describe('documents', () => {
     expect(errors[0]?.message).toContain(why);
     expect(errors[0]?.extensions.code).toBe('VALIDATION');
     expect(data ?? null).toBeNull();
+  });
+
+  test('a fragment that is spread twice counts once, and names that answer nothing count for nothing', async () => {
+    const query = `{ ...A ...A ${'__typename '.repeat(60)} } fragment A on Query { ${models(0, 50)} }`;
+    expect((await server.query(query)).errors).toEqual([]);
   });
 
   test('an introspection that goes round in circles is refused, the one of clients is not', async () => {

@@ -5,8 +5,8 @@ import { runInNewContext } from 'node:vm';
 import { Worker } from 'node:worker_threads';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
+import { until } from '../../kit/eventually.ts';
 import { startServer, type TestServer } from '../../kit/server.ts';
-import { until } from '../../kit/upstream.ts';
 
 setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc') as () => void;
