@@ -1,3 +1,4 @@
+import { ConcurrencyLimit } from '../../platform/concurrency-limit.ts';
 import { visibleFilter } from '../completions/completions.ts';
 import { builder } from '../schema/builder.ts';
 import { readMetrics } from './reading.ts';
@@ -6,6 +7,9 @@ import { Metrics, MetricsFilterType, MetricsRangeEnum } from './types.ts';
 import './updates.ts';
 
 export { LiveViews } from './live-views.ts';
+
+/** Of all who ask: whoever asks for much waits by themselves, and leaves connections to completions and changes. */
+const statements = new ConcurrencyLimit(2);
 
 builder.queryField('metrics', (t) =>
   t.field({
@@ -25,7 +29,7 @@ builder.queryField('metrics', (t) =>
     },
     resolve: (_root, { range, from, to, filter }, { caller, services: { pool } }) =>
       readMetrics(
-        (sql, values) => pool.query(sql, values),
+        (sql, values) => statements.run(() => pool.query(sql, values)),
         spanOf({ range: range ?? 'LAST_24_HOURS', from, to }, new Date()),
         visibleFilter(caller, filter ?? {}),
       ),

@@ -4,8 +4,10 @@ import {
   type GraphQLError,
   type GraphQLSchema,
   getOperationAST,
+  Kind,
   type OperationDefinitionNode,
   parse,
+  type SelectionSetNode,
   type Source,
   visit,
 } from 'graphql';
@@ -18,6 +20,10 @@ export const LIMITS = {
   depth: 16,
   /** Aliases in the whole document. */
   aliases: 100,
+  /** The same in a document that asks for the schema, of which complexity counts nothing. */
+  aliasesBesideSchema: 10,
+  /** Fields of Query, Mutation or Subscription: each of them looks into the database by itself. */
+  rootFields: 50,
   /** Fields, those below a list once for each thing the list may hold. */
   complexity: 100_000,
 };
@@ -49,10 +55,12 @@ export function checkLimits(
   variables: Record<string, unknown> | null | undefined,
   context: object,
 ): void {
-  const aliases = countAliases(document);
-  if (aliases > LIMITS.aliases) refuse(`has ${aliases} aliases; the limit is ${LIMITS.aliases}`);
+  checkAliases(document);
   const operation = getOperationAST(document, operationName);
   if (!operation) return;
+  const rootFields = rootFieldsOf(document, operation.selectionSet).size;
+  if (rootFields > LIMITS.rootFields)
+    refuse(`has ${rootFields} fields at its root; the limit is ${LIMITS.rootFields}. Send several operations`);
   const measured = measure(schema, document, operation, variables ?? {}, context);
   if (!measured) return;
   const { depth, complexity } = measured;
@@ -86,14 +94,42 @@ function isVariableError(error: unknown): error is GraphQLError {
   return error instanceof Error && error.name === 'GraphQLError';
 }
 
-function countAliases(document: DocumentNode): number {
-  let count = 0;
+function checkAliases(document: DocumentNode): void {
+  let aliases = 0;
+  let asksForSchema = false;
   visit(document, {
-    Field: ({ alias }) => {
-      if (alias) count += 1;
+    Field: ({ alias, name }) => {
+      if (alias) aliases += 1;
+      if (name.value === '__schema' || name.value === '__type') asksForSchema = true;
     },
   });
-  return count;
+  if (aliases > LIMITS.aliases) refuse(`has ${aliases} aliases; the limit is ${LIMITS.aliases}`);
+  if (asksForSchema && aliases > LIMITS.aliasesBesideSchema)
+    refuse(`has ${aliases} aliases; the limit beside __schema and __type is ${LIMITS.aliasesBesideSchema}`);
+}
+
+/** The names under which a selection answers fields, those of its fragments included; `__typename` costs nothing. */
+function rootFieldsOf(
+  document: DocumentNode,
+  { selections }: SelectionSetNode,
+  fragments = new Map(
+    document.definitions.flatMap((part) => (part.kind === Kind.FRAGMENT_DEFINITION ? [[part.name.value, part]] : [])),
+  ),
+  names = new Set<string>(),
+): Set<string> {
+  for (const selection of selections) {
+    if (selection.kind === Kind.FIELD) {
+      if (selection.name.value !== '__typename') names.add((selection.alias ?? selection.name).value);
+    } else if (selection.kind === Kind.INLINE_FRAGMENT) {
+      rootFieldsOf(document, selection.selectionSet, fragments, names);
+    } else {
+      const fragment = fragments.get(selection.name.value);
+      // Spread once more it adds nothing.
+      fragments.delete(selection.name.value);
+      if (fragment) rootFieldsOf(document, fragment.selectionSet, fragments, names);
+    }
+  }
+  return names;
 }
 
 function refuse(what: string): never {

@@ -1,3 +1,4 @@
+import type { Pool } from 'pg';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { hashApiKey } from '../../../src/platform/crypto.ts';
 import { type Credential, startServer, type TestServer } from '../../kit/server.ts';
@@ -121,6 +122,22 @@ describe('the summary', () => {
       counts.push(count());
     }
     expect(counts).toEqual([2, 1, 0]);
+  });
+
+  it('runs two statements at once, however many numbers are asked for, so that others get connections', async () => {
+    let running = 0;
+    let most = 0;
+    const query = async (sql: string, values: unknown[]) => {
+      running += 1;
+      most = Math.max(most, running);
+      return server.services.pool.query(sql, values).finally(() => {
+        running -= 1;
+      });
+    };
+    const many = Array.from({ length: 40 }, (_, index) => `m${index}: metrics { summary { requests latencyP99Ms } }`);
+    const { errors } = await executeWith(server, { pool: { query } as unknown as Pool }, `{ ${many.join(' ')} }`);
+    expect(errors).toBeUndefined();
+    expect(most).toBe(2);
   });
 
   it.each<[string, object, string]>([
