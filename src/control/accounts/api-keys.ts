@@ -3,9 +3,9 @@ import type { ApiKey, Prisma } from '../../generated/prisma/client.ts';
 import { hashApiKey } from '../../platform/crypto.ts';
 import { ForbiddenError, NotFoundError } from '../../platform/errors.ts';
 import { isUuid, maskSecret, newApiKey, uuidv7 } from '../../platform/ids.ts';
-import { denial } from '../schema/access.ts';
 import type { PageSource } from '../schema/connections.ts';
 import type { Services } from '../schema/context.ts';
+import { accountOf, isTheirs } from '../schema/owners.ts';
 import { parseInput } from '../schema/parse-input.ts';
 import { changeAccounts } from './change-accounts.ts';
 import { type CreateApiKeyInput, createApiKeyInput } from './input.ts';
@@ -26,7 +26,7 @@ export async function createApiKey(
   input: CreateApiKeyInput,
 ): Promise<{ key: string; apiKey: ApiKey }> {
   const wanted = parseInput(createApiKeyInput, input);
-  const callerId = accountId(caller);
+  const callerId = accountOf(caller).id;
   const ownerId = wanted.ownerId ?? callerId;
   const isAdminKey = wanted.isAdmin ?? false;
   if (ownerId !== callerId) assertAdmin(caller, 'Only an admin creates API keys for other users.');
@@ -61,9 +61,7 @@ export async function createApiKey(
 export async function revokeApiKey(services: AccountServices, caller: Caller, id: string): Promise<ApiKey> {
   return changeAccounts(services, async (tx, revision) => {
     const apiKey = isUuid(id) ? await tx.apiKey.findUnique({ where: { id } }) : null;
-    if (!apiKey || (apiKey.ownerId !== accountId(caller) && !isAdmin(caller))) {
-      throw new NotFoundError('There is no API key with this id.');
-    }
+    if (!apiKey || !isTheirs(caller, apiKey.ownerId)) throw new NotFoundError('There is no API key with this id.');
     if (apiKey.revokedAt) return apiKey;
     return tx.apiKey.update({ where: { id }, data: { revokedAt: new Date(), revision } });
   });
@@ -79,8 +77,9 @@ export function listApiKeys(
   { ownerId, all }: { ownerId: string | null; all: boolean },
   query: ApiKeyQuery,
 ): PageSource<ApiKey> {
-  const owner = ownerId ?? accountId(caller);
-  if (all || owner !== accountId(caller)) assertAdmin(caller, 'Only an admin sees the API keys of others.');
+  const callerId = accountOf(caller).id;
+  const owner = ownerId ?? callerId;
+  if (all || owner !== callerId) assertAdmin(caller, 'Only an admin sees the API keys of others.');
   const where: Prisma.ApiKeyWhereInput = all ? {} : { ownerId: isUuid(owner) ? owner : { in: [] } };
   return {
     rows: (after, limit) =>
@@ -92,11 +91,6 @@ export function listApiKeys(
       }),
     count: () => prisma.apiKey.count({ where }),
   };
-}
-
-function accountId(caller: Caller): string {
-  if (caller.kind === 'ANONYMOUS') throw denial(caller);
-  return caller.account.id;
 }
 
 function assertAdmin(caller: Caller, message: string): void {

@@ -1,7 +1,7 @@
-import { type Caller, isAdmin } from '../../gateway/admission/caller.ts';
 import { builder } from '../schema/builder.ts';
 import type { Context } from '../schema/context.ts';
 import { enumOf } from '../schema/enum-of.ts';
+import { isTheirs } from '../schema/owners.ts';
 import type { BudgetChange, ChangeReason } from './progress.ts';
 import { findBudget } from './service.ts';
 import type { BudgetEvent } from './tell.ts';
@@ -53,7 +53,7 @@ builder.subscriptionField('budgetChanged', (t) =>
     description:
       'What happens to budgets from now on, on whichever server, in the same order everywhere: to one’s own, or as an admin to all. Ends with OVERLOADED for a reader who falls behind.',
     subscribe: (_root, _args, context) => budgetChanges(context),
-    visible: (change, caller) => isVisible(change, caller),
+    visible: ({ ownerId }, caller) => isTheirs(caller, ownerId),
     resolve: (event) => event,
   }),
 );
@@ -63,12 +63,7 @@ async function* budgetChanges({ services, signal, renewCaller }: Context): Async
   for await (const { payload, at } of services.feed.subscribe('BUDGETS', { overflow: 'END' }, signal)) {
     const caller = await renewCaller();
     for (const change of (payload as BudgetEvent).changes) {
-      if (isVisible(change, caller)) yield { ...change, at };
+      if (isTheirs(caller, change.ownerId)) yield { ...change, at };
     }
   }
-}
-
-function isVisible({ ownerId }: BudgetChange, caller: Caller): boolean {
-  if (isAdmin(caller)) return true;
-  return caller.kind !== 'ANONYMOUS' && ownerId === caller.account.id;
 }

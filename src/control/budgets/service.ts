@@ -1,15 +1,16 @@
-import { type Caller, isAdmin } from '../../gateway/admission/caller.ts';
+import type { Caller } from '../../gateway/admission/caller.ts';
 import type { Budget } from '../../generated/prisma/client.ts';
 import { ConflictError, ForbiddenError, NotFoundError, ValidationError } from '../../platform/errors.ts';
 import { isUuid, uuidv7 } from '../../platform/ids.ts';
 import type { Transaction } from '../schema/change-configuration.ts';
 import type { Services } from '../schema/context.ts';
+import { isTheirs, visibleOwner } from '../schema/owners.ts';
 import { parseInput } from '../schema/parse-input.ts';
 import { requireVersion } from '../schema/require-version.ts';
 import { type SetBudgetInput, setBudgetInput } from './input.ts';
 import { changeOf, crossedThresholds, progressOf } from './progress.ts';
 import { type BudgetFilter, type BudgetView, readBudgets, readClock, type Told } from './read.ts';
-import { accountOf, findSubject } from './subject.ts';
+import { findSubject } from './subject.ts';
 import { lockBudgets, publishChanges, remember } from './tell.ts';
 
 /** How many budgets there may be: their list is one page, and one look at their spending reads them all. */
@@ -24,7 +25,7 @@ export async function listBudgets(
   caller: Caller,
   filter: Omit<BudgetFilter, 'ownerId'>,
 ): Promise<BudgetView[]> {
-  const ownerId = isAdmin(caller) ? null : accountOf(caller).id;
+  const ownerId = visibleOwner(caller, null);
   return readBudgets(prisma, { ...filter, ownerId }, await readClock(prisma));
 }
 
@@ -83,7 +84,7 @@ export async function deleteBudget(
   return prisma.$transaction(async (tx) => {
     await lockBudgets(tx);
     const row = isUuid(id) ? await tx.budget.findUnique({ where: { id } }) : null;
-    if (!isAdmin(caller) && row?.ownerId !== accountOf(caller).id)
+    if (!isTheirs(caller, row?.ownerId ?? null))
       throw new ForbiddenError('None of your budgets has this id; those of others are for admins.');
     if (!row) throw new NotFoundError('There is no budget with this id.');
     const budget = await readBudget(tx, row);

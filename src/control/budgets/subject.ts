@@ -3,9 +3,9 @@ import type { BudgetScope } from '../../generated/prisma/client.ts';
 import { ForbiddenError, NotFoundError, ProviderNotFoundError, RouteNotFoundError } from '../../platform/errors.ts';
 import { isUuid } from '../../platform/ids.ts';
 import { storable } from '../../platform/storable.ts';
-import { denial } from '../schema/access.ts';
 import { byIdOrSlug } from '../schema/by-id-or-slug.ts';
 import type { Services } from '../schema/context.ts';
+import { accountOf, isTheirs } from '../schema/owners.ts';
 
 /** What a budget is about. */
 export interface Subject {
@@ -52,12 +52,6 @@ export async function findSubject(
   }
 }
 
-/** The account that a caller acts as. */
-export function accountOf(caller: Caller): { id: string; email: string } {
-  if (caller.kind === 'ANONYMOUS') throw denial(caller);
-  return caller.account;
-}
-
 async function findUser({ prisma }: SubjectServices, wanted: string): Promise<Subject> {
   const email = storable(wanted.toLowerCase());
   const user = await prisma.user.findUnique({ where: isUuid(wanted) ? { id: wanted } : { email } });
@@ -67,7 +61,7 @@ async function findUser({ prisma }: SubjectServices, wanted: string): Promise<Su
 
 async function findApiKey({ prisma }: SubjectServices, caller: Caller, wanted: string): Promise<Subject> {
   const key = isUuid(wanted) ? await prisma.apiKey.findUnique({ where: { id: wanted } }) : null;
-  if (!isAdmin(caller) && key?.ownerId !== accountOf(caller).id) throw notYours();
+  if (!isTheirs(caller, key?.ownerId ?? null)) throw notYours();
   if (!key) throw new NotFoundError('There is no API key with this id.');
   return { id: key.id, ownerId: key.ownerId };
 }

@@ -25,13 +25,9 @@ const PeriodEnum = enumOf<BudgetPeriod>(
   },
 );
 
-const EnforcementEnum = enumOf<BudgetEnforcement>(
-  'BudgetEnforcement',
-  'What happens when a budget is used up.',
-  {
-    SOFT: 'Subscribers are told when thresholds are crossed. Nothing is refused: more than the limit may be spent.',
-  },
-);
+const EnforcementEnum = enumOf<BudgetEnforcement>('BudgetEnforcement', 'What happens when a budget is used up.', {
+  SOFT: 'Subscribers are told when thresholds are crossed. Nothing is refused: more than the limit may be spent.',
+});
 
 export const BudgetType = builder.objectRef<BudgetView>('Budget').implement({
   description: 'A limit on what may be spent in a period, with what is spent in the one that runs.',

@@ -3,7 +3,7 @@ import type { RequestStatus } from '../../gateway/ledger/records.ts';
 import { ValidationError, type ValidationIssue } from '../../platform/errors.ts';
 import { isUuid } from '../../platform/ids.ts';
 import type { Types } from '../schema/builder.ts';
-import { visibleOwner } from '../schema/visible-owner.ts';
+import { visibleOwner } from '../schema/owners.ts';
 import { RequestStatusEnum } from './types.ts';
 
 /** Which completions are meant; all that is given must fit. Null, absent or empty: any. */

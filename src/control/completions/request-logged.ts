@@ -1,6 +1,6 @@
 import { ValidationError } from '../../platform/errors.ts';
 import { builder } from '../schema/builder.ts';
-import { visibleOwner } from '../schema/visible-owner.ts';
+import { isTheirs } from '../schema/owners.ts';
 import { requestClauses } from './request-filter.ts';
 import { Request, RequestFilter } from './request-log.ts';
 
@@ -31,10 +31,7 @@ builder.subscriptionField('requestLogged', (t) =>
       }
       return services.requestTail.follow(clauses, afterSeq, signal);
     },
-    visible: ({ userId }, caller) => {
-      const owner = visibleOwner(caller, null);
-      return owner === null || owner === userId;
-    },
+    visible: ({ userId }, caller) => isTheirs(caller, userId),
     resolve: (request) => request,
   }),
 );

@@ -1,7 +1,7 @@
 import { ForbiddenError } from '../../platform/errors.ts';
 import { visibleFilter } from '../completions/completions.ts';
 import { builder } from '../schema/builder.ts';
-import { visibleOwner } from '../schema/visible-owner.ts';
+import { visibleOwner } from '../schema/owners.ts';
 import { Metrics, MetricsFilterType, MetricsRangeEnum } from './types.ts';
 
 const MetricsUpdatedInput = builder.inputType('MetricsUpdatedInput', {

@@ -4,6 +4,7 @@ import { ProviderNotFoundError, RateLimitedError, ValidationError } from '../../
 import { modelName } from '../catalog/input.ts';
 import { builder } from '../schema/builder.ts';
 import type { Context } from '../schema/context.ts';
+import { accountOf } from '../schema/owners.ts';
 import { parseInput } from '../schema/parse-input.ts';
 import { directOutcome } from '../schema/result.ts';
 import { invalid } from './checks.ts';
@@ -99,14 +100,12 @@ async function testProvider(
   const model = wanted.model ?? defaultModel(provider);
   if (model === null)
     throw invalid('model', `must be given, because the provider "${provider.slug}" has no enabled model`);
-  if (caller.kind !== 'ANONYMOUS') {
-    const { allowed, limit, retryAfterSeconds } = services.rateLimiter.takeProviderTest(caller.account.id);
-    if (!allowed)
-      throw new RateLimitedError(
-        `${limit} tests of providers a minute are the limit. Try again in ${retryAfterSeconds} seconds.`,
-        retryAfterSeconds,
-      );
-  }
+  const { allowed, limit, retryAfterSeconds } = services.rateLimiter.takeProviderTest(accountOf(caller).id);
+  if (!allowed)
+    throw new RateLimitedError(
+      `${limit} tests of providers a minute are the limit. Try again in ${retryAfterSeconds} seconds.`,
+      retryAfterSeconds,
+    );
   const request = { model, message: wanted.message ?? null };
   const outcome = await services.providerHealth.test(caller, provider, request, signal);
   return { ...outcome, providerId: provider.id };
