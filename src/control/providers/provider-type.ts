@@ -2,6 +2,7 @@ import { modelPageArgs, modelPageComplexity, providerModelsPage } from '../catal
 import { ModelConnection } from '../catalog/model-type.ts';
 import { builder } from '../schema/builder.ts';
 import { byIdOrSlug } from '../schema/by-id-or-slug.ts';
+import { listComplexity } from '../schema/list-complexity.ts';
 import { ProviderKindEnum } from '../schema/provider-kind.ts';
 import './health-type.ts';
 import { resolveBaseUrl } from './lookup.ts';
@@ -55,6 +56,7 @@ builder.queryFields((t) => ({
     type: ['Provider'],
     authScopes: { admin: true },
     description: 'All providers, in the order in which they are tried. Admins only.',
+    complexity: listComplexity(({ providers }) => providers.length),
     resolve: (query, _root, _args, { services }) =>
       services.prisma.provider.findMany({ ...query, orderBy: [{ priority: 'asc' }, { slug: 'asc' }] }),
   }),

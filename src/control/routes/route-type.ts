@@ -1,7 +1,9 @@
 import { DEFAULT_ROUTE } from '../../gateway/routing/resolve.ts';
+import type { Snapshot } from '../../gateway/snapshot/snapshot.ts';
 import { Provider } from '../providers/provider-type.ts';
 import { builder } from '../schema/builder.ts';
 import { enumOf } from '../schema/enum-of.ts';
+import { listComplexity } from '../schema/list-complexity.ts';
 import { percentageOf, WEIGHED } from './percentage.ts';
 
 export const RouteModeEnum = enumOf('RouteMode', 'What a client may say behind a route’s name.', {
@@ -46,6 +48,7 @@ export const Route = builder.prismaObject('Route', {
     targets: t.relation('targets', {
       description:
         'Where it sends, in the order of their priority. Empty: to the active provider, then to the others by priority.',
+      complexity: listComplexity(targetsOfRoute),
       query: { orderBy: [{ priority: 'asc' }, { position: 'asc' }, { id: 'asc' }] },
     }),
   }),
@@ -88,3 +91,9 @@ export const RouteTarget = builder.prismaObject('RouteTarget', {
     }),
   }),
 });
+
+/** How many a route has on average. */
+function targetsOfRoute({ routes }: Snapshot): number {
+  const all = [...new Set(routes.values())];
+  return all.reduce((sum, { targets }) => sum + targets.length, 0) / Math.max(1, all.length);
+}

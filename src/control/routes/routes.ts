@@ -1,5 +1,6 @@
 import { ConflictError, ProviderNotFoundError, RouteNotFoundError, ValidationError } from '../../platform/errors.ts';
 import { builder } from '../schema/builder.ts';
+import { listComplexity } from '../schema/list-complexity.ts';
 import { outcome } from '../schema/result.ts';
 import { CreateRoute, UpdateRoute } from './input-types.ts';
 import { byName, readRoute } from './lookup.ts';
@@ -11,6 +12,7 @@ builder.queryFields((t) => ({
     type: [Route],
     authScopes: { admin: true },
     description: 'All routes, by their slugs. Admins only.',
+    complexity: listComplexity(({ routes }) => new Set(routes.values()).size),
     resolve: (query, _root, _args, { services }) =>
       services.prisma.route.findMany({ ...query, orderBy: { slug: 'asc' } }),
   }),
