@@ -126,16 +126,16 @@ test('an address where nobody is, is OFFLINE', async () => {
   });
 });
 
-test.each<[string, Answer]>([
-  ['answer', json(whole(`Your key is ${KEY}.`))],
-  ['message of an error', json({ error: { message: `No luck with ${KEY}` } }, 400)],
-  ['parameter of an error', json({ error: { message: 'No luck', param: KEY } }, 400)],
-  ['body of an error', json(`{"text": "${KEY}"}`, 500)],
-])('no key is told that stands in the %s', async (_where, given) => {
+test.each<[string, Answer, string]>([
+  ['answer', json(whole(`Your key is ${KEY}.`)), 'Your key is ….'],
+  ['message of an error', json({ error: { message: `No luck with ${KEY}` } }, 400), 'No luck with …'],
+  ['parameter of an error', json({ error: { message: 'No luck', param: KEY } }, 400), 'No luck'],
+  ['body of an error', json(`{"text": "${KEY}"}`, 500), '…'],
+])('no key is told that stands in the %s', async (_where, given, told) => {
   await createProvider(server, slug, upstream.url);
   answer = given;
   const tested = await tryOut({ id: slug });
-  expect(`${tested.responseText}${tested.detail}`).toContain('…');
+  expect(`${tested.responseText}${tested.detail}`).toContain(told);
   expect(JSON.stringify(tested)).not.toContain(KEY);
   const { prisma } = server.services;
   expect(JSON.stringify([await healthOf(server, slug), await prisma.event.findMany()], bigints)).not.toContain(KEY);
