@@ -1,5 +1,6 @@
 import { GraphQLError, type GraphQLErrorExtensions } from 'graphql';
-import { type ErrorCode, SignalboxError, shorten } from '../../platform/errors.ts';
+import { isDatabaseAway } from '../../platform/database/away.ts';
+import { type ErrorCode, OverloadedError, SignalboxError, shorten } from '../../platform/errors.ts';
 import type { Log } from '../../platform/log.ts';
 
 /** What identifies a request to people, and where its faults are logged. */
@@ -17,7 +18,7 @@ const FAULT = 'Something went wrong inside Signalbox. The request id finds it in
  */
 export function formatError(error: unknown, trace: RequestTrace): GraphQLError {
   const located = error instanceof GraphQLError ? error : null;
-  const cause = causeOf(error);
+  const cause = expectedOf(causeOf(error), trace);
   const { code, message, facts } = describe(cause, located, trace);
   const http = httpOf(located, cause, code);
   return new GraphQLError(message, {
@@ -41,6 +42,13 @@ function causeOf(error: unknown): unknown {
   let cause = error;
   while (cause instanceof GraphQLError && cause.originalError) cause = cause.originalError;
   return cause;
+}
+
+/** Anything that is done may meet a database that is away; the client can do nothing but try again. */
+function expectedOf(cause: unknown, { log, requestId }: RequestTrace): unknown {
+  if (!isDatabaseAway(cause)) return cause;
+  log.warn({ err: cause, requestId }, 'a GraphQL operation could not reach the database');
+  return new OverloadedError('The database cannot be reached, or has too much to do. Try again shortly.', 1);
 }
 
 type HttpFacts = NonNullable<GraphQLErrorExtensions['http']>;
