@@ -29,15 +29,19 @@ export function fromUsd(text: string): Picodollars | null {
   return picodollars(sign ? -value : value);
 }
 
-/** Dollars per million tokens is the unit of price lists: $1 per 1M tokens is 1,000,000 picodollars per token. */
-export function usdPerMillionToPicoPerToken(text: string): number | null {
-  const value = fromUsd(text);
-  if (value === null || value < 0n || value % 1_000_000n !== 0n) return null;
-  const perToken = value / 1_000_000n;
+/**
+ * Price lists are in dollars per million tokens, costs are counted in picodollars per token: $1 per 1M tokens is
+ * 1,000,000 of those.
+ * @param perMillion picodollars per 1M tokens
+ * @returns null when it is not a whole number of picodollars per token, or negative, or too large for a number.
+ */
+export function pricePerToken(perMillion: bigint): number | null {
+  if (perMillion < 0n || perMillion % 1_000_000n !== 0n) return null;
+  const perToken = perMillion / 1_000_000n;
   return perToken <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(perToken) : null;
 }
 
-/** The inverse: `400000` → `"0.4"`. */
-export function picoPerTokenToUsdPerMillion(perToken: number): string {
-  return toUsd(BigInt(perToken) * 1_000_000n);
+/** The inverse, in picodollars per 1M tokens. */
+export function pricePerMillion(perToken: number): Picodollars {
+  return picodollars(BigInt(perToken) * 1_000_000n);
 }

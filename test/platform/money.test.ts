@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { fromUsd, picoPerTokenToUsdPerMillion, toUsd, usdPerMillionToPicoPerToken } from '../../src/platform/money.ts';
+import { fromUsd, pricePerMillion, pricePerToken, toUsd } from '../../src/platform/money.ts';
 
 describe('money', () => {
   test('every amount reads back as itself', () => {
@@ -23,10 +23,11 @@ describe('money', () => {
   });
 
   test('a price per million tokens is a whole number of picodollars per token, or refused', () => {
-    expect(usdPerMillionToPicoPerToken('0.4')).toBe(400_000);
-    expect(usdPerMillionToPicoPerToken('0.000001')).toBe(1);
-    expect(usdPerMillionToPicoPerToken('0.0000001')).toBeNull();
-    expect(usdPerMillionToPicoPerToken('-1')).toBeNull();
-    expect(picoPerTokenToUsdPerMillion(400_000)).toBe('0.4');
+    expect(pricePerToken(400_000_000_000n)).toBe(400_000);
+    expect(pricePerToken(1_000_000n)).toBe(1);
+    expect(pricePerToken(100_000n)).toBeNull();
+    expect(pricePerToken(-1_000_000n)).toBeNull();
+    expect(pricePerToken(2n ** 53n * 1_000_000n)).toBeNull();
+    expect(pricePerMillion(400_000)).toBe(400_000_000_000n);
   });
 });

@@ -1,9 +1,6 @@
 import { ACCOUNTS_CHANNEL } from '../../gateway/admission/accounts.ts';
-import type { Transaction } from '../schema/change-configuration.ts';
+import { TRANSACTION, type Transaction } from '../schema/change-configuration.ts';
 import type { Services } from '../schema/context.ts';
-
-/** How long a change may wait for those before it, and take itself. */
-const TRANSACTION = { maxWait: 5_000, timeout: 15_000 };
 
 /**
  * The one way to change users and API keys. Changes happen one after the other; each writes the revision it is given

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { pricePerToken } from '../../platform/money.ts';
 import { eachOnce, printable, text, whole } from '../schema/input-rules.ts';
 
 const INT_MAX = 2_147_483_647;
@@ -6,8 +7,8 @@ const INT_MAX = 2_147_483_647;
 const tokens = whole(1, INT_MAX);
 /** Picodollars per 1M tokens → integer picodollars per token. */
 const price = z.bigint().transform((perMillion, context) => {
-  if (perMillion >= 0n && perMillion % 1_000_000n === 0n && perMillion / 1_000_000n <= Number.MAX_SAFE_INTEGER)
-    return Number(perMillion / 1_000_000n);
+  const perToken = pricePerToken(perMillion);
+  if (perToken !== null) return perToken;
   context.addIssue('must be 0 or more dollars per 1M tokens, with at most 6 decimals');
   return z.NEVER;
 });

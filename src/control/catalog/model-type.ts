@@ -1,4 +1,5 @@
 import type { PriceComponents } from '../../gateway/ledger/prices.ts';
+import { pricePerMillion } from '../../platform/money.ts';
 import { builder } from '../schema/builder.ts';
 import { connectionOf } from '../schema/connections.ts';
 import { ProviderKindEnum } from '../schema/provider-kind.ts';
@@ -63,5 +64,5 @@ export const Model = builder.objectRef<CatalogModel>('Model').implement({
 export const ModelConnection = connectionOf(Model, 'Model', 'models');
 
 function perMillion(perToken: PriceComponents['input'] | undefined): bigint | null {
-  return perToken === undefined ? null : BigInt(perToken) * 1_000_000n;
+  return perToken === undefined ? null : pricePerMillion(perToken);
 }

@@ -1,7 +1,7 @@
 import type { CompletionEvent, StreamEvent, ToolCallDelta } from '../../gateway/completion.ts';
 
 /** Shortest time between two deltas of one stream: an event on a WebSocket costs more than the text it carries. */
-export const DELTA_INTERVAL_MS = 20;
+const DELTA_INTERVAL_MS = 20;
 
 /** Characters after which a delta waits for its turn instead of growing. */
 const DELTA_LIMIT = 65_536;
@@ -19,7 +19,7 @@ export interface Delta {
   outputTokens: number;
 }
 
-export type CoalescedEvent = Delta | Extract<CompletionEvent, { type: 'started' | 'finished' | 'failed' }>;
+type CoalescedEvent = Delta | Extract<CompletionEvent, { type: 'started' | 'finished' | 'failed' }>;
 
 /**
  * Joins the `events` of a completion into deltas: the first at once, later ones at most one every `intervalMs`, the last

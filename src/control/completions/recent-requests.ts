@@ -1,4 +1,4 @@
-import type { LoggedRequest } from './request-rows.ts';
+import type { LoggedRequest } from './logged-request.ts';
 
 /** Some of the ledger: all requests behind one `seq` up to `upTo`, in its order. */
 export interface Stretch {

@@ -3,7 +3,7 @@ import type { ValidationIssue } from '../../platform/errors.ts';
 import { storable } from '../../platform/storable.ts';
 import { containsPattern } from '../schema/contains-pattern.ts';
 import { type CompletionFilter, visibleFilter } from './filter.ts';
-import type { LoggedRequest } from './request-rows.ts';
+import type { LoggedRequest } from './logged-request.ts';
 
 /** Ids carry the time at which they were made; a row's own time is at most this far from it. */
 const CLOCK_MARGIN_MS = 60_000;

@@ -5,8 +5,9 @@ import { connectionOf, pageArgs, pageComplexity, readPage } from '../schema/conn
 import { enumOf } from '../schema/enum-of.ts';
 import { ErrorCodeEnum } from '../schema/errors.ts';
 import { completionFilterFields } from './filter.ts';
+import type { LoggedRequest } from './logged-request.ts';
 import { type Clause, conditionOf, requestClauses } from './request-filter.ts';
-import { countRequests, type LoggedRequest, readRequests, toErrorCode } from './request-rows.ts';
+import { countRequests, readRequests, toErrorCode } from './request-rows.ts';
 import { AttemptType, RequestStatusEnum, UsageType } from './types.ts';
 
 const DoorEnum = enumOf<Door>('Door', 'The way a request came in.', {

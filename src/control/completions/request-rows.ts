@@ -3,40 +3,9 @@ import type { AttemptReport } from '../../gateway/completion.ts';
 import type { Door, RequestStatus } from '../../gateway/ledger/records.ts';
 import { ERROR_CODES, type ErrorCode } from '../../platform/errors.ts';
 import { type Picodollars, picodollars } from '../../platform/money.ts';
+import type { LoggedRequest } from './logged-request.ts';
 import type { Condition } from './request-filter.ts';
 import type { ReportedUsage } from './types.ts';
-
-/** A completion as the ledger has it. */
-export interface LoggedRequest {
-  id: string;
-  /** Position in the order in which requests were committed; no gaps. */
-  seq: bigint;
-  status: RequestStatus;
-  door: Door;
-  isStreamed: boolean;
-  startedAt: Date;
-  finishedAt: Date;
-  userId: string | null;
-  apiKeyId: string | null;
-  route: string | null;
-  requestedModel: string | null;
-  provider: string | null;
-  model: string | null;
-  finishReason: string | null;
-  /** As it was written, by whichever version. */
-  errorCode: string | null;
-  errorMessage: string | null;
-  usage: ReportedUsage;
-  cost: Picodollars | null;
-  latencyMs: number;
-  timeToFirstTokenMs: number | null;
-  attemptCount: number;
-  configVersion: bigint;
-  tags: Readonly<Record<string, string>>;
-  warnings: readonly string[];
-  /** Its attempts in the order in which they were made. The first call reads those of all that were read with it. */
-  attempts: () => Promise<AttemptReport[]>;
-}
 
 interface OutcomeRow {
   id: string;

@@ -2,9 +2,10 @@ import { ConcurrencyLimit } from '../../platform/concurrency-limit.ts';
 import { ValidationError } from '../../platform/errors.ts';
 import type { Services } from '../schema/context.ts';
 import { LiveRequests } from './live-requests.ts';
+import type { LoggedRequest } from './logged-request.ts';
 import type { Stretch } from './recent-requests.ts';
 import { conditionOf, type RequestClause } from './request-filter.ts';
-import { type LoggedRequest, readRequests } from './request-rows.ts';
+import { readRequests } from './request-rows.ts';
 import { Retry } from './retry.ts';
 
 const PAGE = 200;

@@ -12,30 +12,25 @@ const timeoutMs = whole(1_000, 3_600_000);
 
 const kind = z.enum(Object.keys(PROVIDER_KINDS) as [ProviderKind, ...ProviderKind[]]);
 
-export const createProviderInput = z.object({
-  name,
+/** What may be said of a provider besides its name. */
+const properties = {
   slug: slugInput.nullish(),
   kind: kind.nullish(),
   baseUrl: baseUrl.nullish(),
   isEnabled: z.boolean().nullish(),
   priority: priority.nullish(),
   timeoutMs: timeoutMs.nullish(),
-  apiKey: providerKey.nullish(),
   models: modelsInput.nullish(),
-});
+};
+
+export const createProviderInput = z.object({ name, apiKey: providerKey.nullish(), ...properties });
 
 /** A field that is absent or null stays as it is, except `baseUrl: null`: the kind's default. */
 export const updateProviderInput = z.object({
   id: z.string(),
   version: z.int().nullish(),
   name: name.nullish(),
-  slug: slugInput.nullish(),
-  kind: kind.nullish(),
-  baseUrl: baseUrl.nullish(),
-  isEnabled: z.boolean().nullish(),
-  priority: priority.nullish(),
-  timeoutMs: timeoutMs.nullish(),
-  models: modelsInput.nullish(),
+  ...properties,
 });
 
 export const setProviderKeyInput = z.object({ provider: z.string(), key: providerKey });

@@ -32,8 +32,8 @@ const targets = z
   )
   .max(MOST_TARGETS, `must be at most ${MOST_TARGETS}`);
 
-export const createRouteInput = z.object({
-  name,
+/** What may be said of a route besides its name. */
+const properties = {
   slug: slugInput.nullish(),
   description: description.nullish(),
   aliases: aliases.nullish(),
@@ -41,20 +41,16 @@ export const createRouteInput = z.object({
   strategy: strategy.nullish(),
   isActive: z.boolean().nullish(),
   targets: targets.nullish(),
-});
+};
+
+export const createRouteInput = z.object({ name, ...properties });
 
 /** A field that is absent or null stays as it is, except `description: null`: none. */
 export const updateRouteInput = z.object({
   id: z.string(),
   version: z.int().nullish(),
   name: name.nullish(),
-  slug: slugInput.nullish(),
-  description: description.nullish(),
-  aliases: aliases.nullish(),
-  mode: mode.nullish(),
-  strategy: strategy.nullish(),
-  isActive: z.boolean().nullish(),
-  targets: targets.nullish(),
+  ...properties,
 });
 
 export type CreateRouteInput = z.input<typeof createRouteInput>;

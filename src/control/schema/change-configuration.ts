@@ -7,8 +7,8 @@ import type { Services } from './context.ts';
 /** A Prisma client inside a transaction. */
 export type Transaction = Prisma.TransactionClient;
 
-/** How long a change may wait for those before it, and take itself. */
-const TRANSACTION = { maxWait: 5_000, timeout: 15_000 };
+/** How long a change may wait for those before it, and take itself, in milliseconds. */
+export const TRANSACTION = { maxWait: 5_000, timeout: 15_000 };
 
 /** One thing that a change of the configuration did. */
 export interface Change {

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { PROVIDER_KINDS, type ProviderKind } from '../../gateway/upstream/kinds.ts';
 import { uuidv7 } from '../../platform/ids.ts';
-import { usdPerMillionToPicoPerToken } from '../../platform/money.ts';
+import { fromUsd, pricePerToken } from '../../platform/money.ts';
 import { writeModels } from '../catalog/write-models.ts';
 import { providerKey } from '../providers/input.ts';
 import { replaceKey } from '../providers/keys.ts';
@@ -13,7 +13,8 @@ const DATA = new URL('../../../prisma/seed/providers.json', import.meta.url);
 
 /** USD per 1M tokens → integer picodollars per token. */
 const price = z.string().transform((text, context) => {
-  const perToken = usdPerMillionToPicoPerToken(text);
+  const perMillion = fromUsd(text);
+  const perToken = perMillion === null ? null : pricePerToken(perMillion);
   if (perToken !== null) return perToken;
   context.addIssue('is no price');
   return z.NEVER;
