@@ -1,15 +1,20 @@
 import { z } from 'zod';
 
+/** Control characters, half surrogate pairs, breaks of lines, and what turns the direction of the text around it. */
+const UNWANTED = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]/u;
+/** A letter, digit or sign: what is not there looks like no name at all. */
+const VISIBLE = /[\p{L}\p{N}\p{P}\p{S}]/u;
+
 /**
- * A text for people of 1 to `limit` characters, trimmed. Postgres stores neither NUL nor half a surrogate pair, and
- * nobody needs the other control characters.
+ * A text for people of 1 to `limit` characters, trimmed. Postgres stores neither NUL nor half a surrogate pair; the
+ * other characters that are refused make a list of names look like another one.
  */
 export function text(limit: number) {
   return z
     .string()
     .trim()
     .refine(
-      (value) => value.length >= 1 && value.length <= limit && !/[\p{Cc}\p{Cs}]/u.test(value),
+      (value) => value.length <= limit && VISIBLE.test(value) && !UNWANTED.test(value),
       `must have 1 to ${limit.toLocaleString('en')} characters, and no control characters`,
     );
 }
