@@ -5,6 +5,7 @@ import { isUuid, uuidv7 } from '../../platform/ids.ts';
 import { storable } from '../../platform/storable.ts';
 import type { Transaction } from '../schema/change-configuration.ts';
 import type { Services } from '../schema/context.ts';
+import { MAX_ISSUES } from '../schema/parse-input.ts';
 
 /** A target as an input names it. */
 export interface NamedTarget {
@@ -102,17 +103,21 @@ async function findProviders(tx: Transaction, idsOrSlugs: string[]): Promise<Map
   );
 }
 
+/** The first of them: whoever names thousands that are not there is not helped by all the names that look like them. */
 function unknownModels(targets: readonly WantedTarget[]): ValidationIssue[] {
-  return targets.flatMap(({ provider, models }, index) => {
-    const known = provider.models.map(({ name }) => name);
-    return models.flatMap((model, place) => {
-      if (known.includes(model)) return [];
+  const issues: ValidationIssue[] = [];
+  for (const [index, { provider, models }] of targets.entries()) {
+    const known = new Set(provider.models.map(({ name }) => name));
+    for (const [place, model] of models.entries()) {
+      if (known.has(model)) continue;
+      if (issues.length === MAX_ISSUES) return issues;
       const nearest = nearestNames(model, known);
       const hint = nearest.length > 0 ? ` Did you mean ${nearest.join(', ')}?` : '';
       const message = `The provider "${provider.slug}" has no model "${shorten(model)}".${hint}`;
-      return [{ path: `targets.${index}.models.${place}`, message }];
-    });
-  });
+      issues.push({ path: `targets.${index}.models.${place}`, message });
+    }
+  }
+  return issues;
 }
 
 function twins(targets: readonly WantedTarget[]): ValidationIssue[] {

@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import { ValidationError } from '../../platform/errors.ts';
 
 /** Beyond this an answer helps nobody. */
-const MAX_ISSUES = 20;
+export const MAX_ISSUES = 20;
 
 /**
  * An input after the rules that GraphQL's types cannot express.

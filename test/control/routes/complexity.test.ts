@@ -23,3 +23,11 @@ test('many routes with many targets count as what they are, when much is asked f
   expect(errors[0]?.message).toContain('complexity');
   expect((await server.query(SCREEN)).errors).toEqual([]);
 });
+
+test('of thousands of models that are not there only the first are looked for, and told', async () => {
+  const unknown = (target: number) => Array.from({ length: 100 }, (_, index) => `m-${target}-${index}`);
+  const targets = Array.from({ length: 50 }, (_, target) => ({ provider: 'many-models', models: unknown(target) }));
+  const { issues } = await changeRoute(server, 'createRoute', { name: 'Lost', targets });
+  expect(issues).toHaveLength(20);
+  expect(issues?.at(-1)?.path).toBe('targets.0.models.19');
+});
