@@ -1,5 +1,5 @@
 import { banner, credentials } from './banner.ts';
-import { BudgetWatcher } from './control/budgets/watcher.ts';
+import { BudgetWatcher } from './control/budgets/budgets.ts';
 import { RequestTail } from './control/completions/completions.ts';
 import { LiveViews } from './control/metrics/metrics.ts';
 import { HealthMonitor } from './control/providers/providers.ts';

@@ -13,6 +13,8 @@ import { CreateApiKey, LogIn, RefreshToken } from './input-types.ts';
 import { logIn, refreshToken, type SignIn } from './sign-in.ts';
 import { ApiKey, ApiKeyConnection, User } from './types.ts';
 
+export { hashPassword } from './passwords.ts';
+
 /** The success of a mutation that signs somebody in. */
 function signInSuccess(name: string) {
   return builder.objectRef<SignIn>(name).implement({

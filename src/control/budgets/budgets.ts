@@ -12,6 +12,8 @@ import './live.ts';
 import { deleteBudget, findBudget, listBudgets, setBudget } from './service.ts';
 import { BudgetType, ScopeEnum, SetBudget } from './types.ts';
 
+export { BudgetWatcher } from './watcher.ts';
+
 builder.queryFields((t) => ({
   budgets: t.field({
     type: [BudgetType],

@@ -9,6 +9,12 @@ import { findModel } from './model-rows.ts';
 import { Model, ModelConnection } from './model-type.ts';
 import { createModel, deleteModel, updateModel } from './service.ts';
 
+export { modelName, modelsInput } from './input.ts';
+export { ModelInput } from './input-types.ts';
+export { modelPageArgs, modelPageComplexity, providerModelsPage } from './model-pages.ts';
+export { ModelConnection } from './model-type.ts';
+export { writeModels } from './write-models.ts';
+
 builder.queryFields((t) => ({
   models: t.field({
     type: ModelConnection,

@@ -1,6 +1,5 @@
 import { ConflictError, ProviderNotFoundError, RouteNotFoundError, ValidationError } from '../../platform/errors.ts';
-import { byName, readRoute } from '../routes/lookup.ts';
-import { Route } from '../routes/route-type.ts';
+import { byName, Route, readRoute } from '../routes/routes.ts';
 import { builder } from '../schema/builder.ts';
 import { directOutcome } from '../schema/result.ts';
 import { setTrafficSplit } from './service.ts';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { MOST_TARGETS, targetInput } from '../routes/input.ts';
+import { MOST_TARGETS, targetInput } from '../routes/routes.ts';
 import { whole } from '../schema/input-rules.ts';
 
 export const setTrafficSplitInput = z.object({

@@ -1,8 +1,7 @@
 import type { Caller } from '../../gateway/admission/caller.ts';
 import { ValidationError, type ValidationIssue } from '../../platform/errors.ts';
-import { mayServe } from '../providers/checks.ts';
-import { findRoute } from '../routes/lookup.ts';
-import { findTargets, mergeTargets, replaceTargets, type WantedTarget } from '../routes/targets.ts';
+import { mayServe } from '../providers/providers.ts';
+import { findRoute, findTargets, mergeTargets, replaceTargets, type WantedTarget } from '../routes/routes.ts';
 import { changeConfiguration } from '../schema/change-configuration.ts';
 import type { Services } from '../schema/context.ts';
 import { parseInput } from '../schema/parse-input.ts';

@@ -1,5 +1,4 @@
-import { percentageOf, WEIGHED } from '../routes/percentage.ts';
-import { Route, RouteStrategyEnum, RouteTarget } from '../routes/route-type.ts';
+import { percentageOf, Route, RouteStrategyEnum, RouteTarget, WEIGHED } from '../routes/routes.ts';
 import { builder } from '../schema/builder.ts';
 
 const TrafficSplitTarget = builder.prismaObject('RouteTarget', {

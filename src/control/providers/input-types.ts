@@ -1,4 +1,4 @@
-import { ModelInput } from '../catalog/input-types.ts';
+import { ModelInput } from '../catalog/catalog.ts';
 import { builder } from '../schema/builder.ts';
 import { ProviderKindEnum } from '../schema/provider-kind.ts';
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { PROVIDER_KINDS, type ProviderKind } from '../../gateway/upstream/kinds.ts';
-import { modelsInput } from '../catalog/input.ts';
+import { modelsInput } from '../catalog/catalog.ts';
 import { printable, text, whole } from '../schema/input-rules.ts';
 import { slugInput } from '../schema/slugs.ts';
 

@@ -1,5 +1,4 @@
-import { modelPageArgs, modelPageComplexity, providerModelsPage } from '../catalog/model-pages.ts';
-import { ModelConnection } from '../catalog/model-type.ts';
+import { ModelConnection, modelPageArgs, modelPageComplexity, providerModelsPage } from '../catalog/catalog.ts';
 import { builder } from '../schema/builder.ts';
 import { byIdOrSlug } from '../schema/by-id-or-slug.ts';
 import { listComplexity } from '../schema/list-complexity.ts';

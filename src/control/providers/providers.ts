@@ -12,7 +12,11 @@ import { readBack } from './lookup.ts';
 import { Provider } from './provider-type.ts';
 import { createProvider, setProviderKey, updateProvider } from './service.ts';
 
+export { mayServe } from './checks.ts';
 export { HealthMonitor } from './health-monitor.ts';
+export { providerKey } from './input.ts';
+export { replaceKey } from './keys.ts';
+export { Provider } from './provider-type.ts';
 
 const ActivateProviderSuccess = builder.objectRef<Activation>('ActivateProviderSuccess').implement({
   description: 'The provider is the active one.',

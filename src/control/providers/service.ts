@@ -1,7 +1,7 @@
 import type { Caller } from '../../gateway/admission/caller.ts';
 import { inferKind } from '../../gateway/upstream/kinds.ts';
 import { uuidv7 } from '../../platform/ids.ts';
-import { writeModels } from '../catalog/write-models.ts';
+import { writeModels } from '../catalog/catalog.ts';
 import { changeConfiguration } from '../schema/change-configuration.ts';
 import { parseInput } from '../schema/parse-input.ts';
 import { requireVersion } from '../schema/require-version.ts';

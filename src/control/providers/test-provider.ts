@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { isCallable } from '../../gateway/routing/exact-target.ts';
 import { ProviderNotFoundError, RateLimitedError, ValidationError } from '../../platform/errors.ts';
-import { modelName } from '../catalog/input.ts';
+import { modelName } from '../catalog/catalog.ts';
 import { builder } from '../schema/builder.ts';
 import type { Context } from '../schema/context.ts';
 import { accountOf } from '../schema/owners.ts';

@@ -1,6 +1,6 @@
 import { DEFAULT_ROUTE } from '../../gateway/routing/resolve.ts';
 import type { Snapshot } from '../../gateway/snapshot/snapshot.ts';
-import { Provider } from '../providers/provider-type.ts';
+import { Provider } from '../providers/providers.ts';
 import { builder } from '../schema/builder.ts';
 import { enumOf } from '../schema/enum-of.ts';
 import { listComplexity } from '../schema/list-complexity.ts';

@@ -7,6 +7,12 @@ import { byName, readRoute } from './lookup.ts';
 import { Route } from './route-type.ts';
 import { createRoute, deleteRoute, updateRoute } from './service.ts';
 
+export { MOST_TARGETS, targetInput } from './input.ts';
+export { byName, findRoute, readRoute } from './lookup.ts';
+export { percentageOf, WEIGHED } from './percentage.ts';
+export { Route, RouteStrategyEnum, RouteTarget } from './route-type.ts';
+export { findTargets, mergeTargets, replaceTargets, type WantedTarget } from './targets.ts';
+
 builder.queryFields((t) => ({
   routes: t.prismaField({
     type: [Route],

@@ -3,7 +3,7 @@ import { ACCOUNTS_CHANNEL } from '../../gateway/admission/accounts.ts';
 import { hashApiKey } from '../../platform/crypto.ts';
 import { maskSecret, newApiKey, uuidv7 } from '../../platform/ids.ts';
 import type { Settings } from '../../platform/settings.ts';
-import { hashPassword } from '../accounts/passwords.ts';
+import { hashPassword } from '../accounts/accounts.ts';
 import type { Transaction } from '../schema/change-configuration.ts';
 
 /** What was made up here; null: the settings gave it. */

@@ -3,9 +3,8 @@ import { z } from 'zod';
 import { PROVIDER_KINDS, type ProviderKind } from '../../gateway/upstream/kinds.ts';
 import { uuidv7 } from '../../platform/ids.ts';
 import { fromUsd, pricePerToken } from '../../platform/money.ts';
-import { writeModels } from '../catalog/write-models.ts';
-import { providerKey } from '../providers/input.ts';
-import { replaceKey } from '../providers/keys.ts';
+import { writeModels } from '../catalog/catalog.ts';
+import { providerKey, replaceKey } from '../providers/providers.ts';
 import type { Transaction } from '../schema/change-configuration.ts';
 import type { SeedParts } from './parts.ts';
 
