@@ -16,7 +16,7 @@ const ReasonEnum = enumOf<ChangeReason>('BudgetChangeReason', 'What happened to 
   DELETED: 'It was deleted.',
   SPENT: 'More is spent now; told at most about once a second.',
   THRESHOLD_CROSSED: 'What is spent has reached a threshold: told once in a period for each threshold.',
-  PERIOD_STARTED: 'A new period began: nothing of it was spent before.',
+  PERIOD_STARTED: 'A new period began, and with it counting from 0.',
 });
 
 const BudgetChangedType = builder.objectRef<BudgetChanged>('BudgetChanged').implement({

@@ -42,7 +42,7 @@ builder.mutationFields((t) => ({
   createModel: t.field({
     type: Model,
     authScopes: { admin: true },
-    description: 'Adds a model to the catalog, behind the others of its provider. Admins only.',
+    description: 'Adds a model to the catalog, after the others of its provider. Admins only.',
     args: { input: t.arg({ type: CreateModel, required: true, description: 'What it shall be.' }) },
     errors: outcome('model', 'The new model.', ValidationError, ProviderNotFoundError, ConflictError),
     resolve: (_root, { input }, { services, caller }) => createModel(services, caller, input),

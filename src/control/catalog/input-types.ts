@@ -3,7 +3,9 @@ import { builder, type Types } from '../schema/builder.ts';
 
 /** What may be said of a model besides its name. */
 const properties = (t: InputFieldBuilder<PothosSchemaTypes.ExtendDefaultTypes<Types>, 'InputObject'>) => ({
-  displayName: t.string({ description: 'The name for people, up to 200 characters. Default: `name`.' }),
+  displayName: t.string({
+    description: 'The name for people, up to 200 characters. Of a new model by default its `name`.',
+  }),
   description: t.string({ description: 'What it is good for, up to 2,000 characters; null: nothing is said.' }),
   inputPrice: t.field({
     type: 'USD',
@@ -17,7 +19,7 @@ const properties = (t: InputFieldBuilder<PothosSchemaTypes.ExtendDefaultTypes<Ty
   }),
   contextTokens: t.int({ description: 'Tokens of input and output that fit together; null: unknown.' }),
   maxOutputTokens: t.int({ description: 'Most tokens of one answer; null: unknown.' }),
-  isEnabled: t.boolean({ description: 'Whether completions may go to it. Default: true.' }),
+  isEnabled: t.boolean({ description: 'Whether completions may go to it. Of a new model by default true.' }),
 });
 
 const NAME = 'The name the provider knows it by: up to 200 printable ASCII characters without white space.';

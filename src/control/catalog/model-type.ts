@@ -7,7 +7,7 @@ import { type CatalogModel, slugOf } from './model-rows.ts';
 
 export const Model = builder.objectRef<CatalogModel>('Model').implement({
   description:
-    'A catalog entry of one provider. Prices are in USD per 1M tokens; null means that the price is unknown.',
+    'A catalog entry of one provider. Prices are in USD per 1M tokens; without `inputPrice` and `outputPrice` its price is unknown.',
   fields: (t) => ({
     id: t.exposeID('id', { description: 'A UUIDv7.' }),
     slug: t.string({

@@ -33,7 +33,7 @@ builder.mutationField('complete', (t) =>
     type: CompletionType,
     authScopes: { completions: true },
     description:
-      'Makes a completion and answers it whole. The client leaving stops the upstream call. Several in one operation count as several requests.',
+      'Makes a completion and returns the whole answer. When the client leaves, the upstream call stops. Several in one operation count as several requests.',
     args: { input: t.arg({ type: CompletionInputType, required: true, description: 'What to complete.' }) },
     errors: directOutcome(
       ValidationError,

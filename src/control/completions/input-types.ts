@@ -103,7 +103,7 @@ const ReasoningEffort = enumOf('ReasoningEffort', 'How hard a model thinks; prov
 });
 
 const Tag = builder.inputType('TagInput', {
-  description: 'A name with a value that joins the request log.',
+  description: 'A name with a value, which the request log keeps.',
   fields: (t) => ({
     name: t.string({ required: true, description: 'Up to 64 characters.' }),
     value: t.string({ required: true, description: 'Up to 256 characters.' }),

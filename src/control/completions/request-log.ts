@@ -30,7 +30,7 @@ export const Request = builder.objectRef<LoggedRequest>('Request').implement({
     seq: t.expose('seq', {
       type: 'BigInt',
       description:
-        'Position in the ledger, which is the order in which requests were written to it; no gaps over everybody’s. `requestLogged` resumes from it.',
+        'Position in the ledger, which is the order in which requests were written to it; without gaps over the requests of all users. `requestLogged` resumes from it.',
     }),
     status: t.expose('status', { type: RequestStatusEnum, description: 'How it ended.' }),
     door: t.expose('door', { type: DoorEnum, description: 'The way it came in.' }),

@@ -10,7 +10,7 @@ const RequestLoggedInput = builder.inputType('RequestLoggedInput', {
     afterSeq: t.field({
       type: 'BigInt',
       description:
-        'Begin behind the request with this `seq`: the last one that was received resumes, `"0"` is from the start. Default: what is logged from now on.',
+        'Begin after the request with this `seq`: with that of the last one you received nothing is missed, with `"0"` all are told. Default: what is logged from now on.',
     }),
     filter: t.field({ type: RequestFilter, description: 'Default: all.' }),
   }),

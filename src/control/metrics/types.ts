@@ -100,7 +100,7 @@ const MetricsSummary = builder.objectRef<SummaryView>('MetricsSummary').implemen
       description: 'The share that failed, 0 to 1. Null: there are none.',
       resolve: ({ failed, requests }) => average(failed, requests),
     }),
-    uniqueUsers: t.exposeInt('uniqueUsers', { description: 'Users that made them.' }),
+    uniqueUsers: t.exposeInt('uniqueUsers', { description: 'Users who made them.' }),
   }),
 });
 

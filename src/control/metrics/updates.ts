@@ -17,7 +17,7 @@ builder.subscriptionField('metricsUpdated', (t) =>
     type: Metrics,
     authScopes: { user: true },
     description:
-      'Numbers about completions, at once and then whenever they have changed, at most once a second: your own, or everybody’s for admins. Who reads slowly gets the newest. All who watch the same numbers share one reading.',
+      'Numbers about completions, at once and then whenever they have changed, at most once a second: your own, or everybody’s for admins. A slow reader gets the newest only. All who watch the same numbers share one reading.',
     args: { input: t.arg({ type: MetricsUpdatedInput, description: 'Default: everything in the last hour.' }) },
     subscribe: (_root, { input }, { caller, services, signal }) => {
       const filter = visibleFilter(caller, input?.filter ?? {});

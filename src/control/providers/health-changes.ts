@@ -6,7 +6,7 @@ import { ProviderStatusEnum } from './health-type.ts';
 import { Provider } from './provider-type.ts';
 
 const ProviderHealthChanged = builder.objectRef<HealthEvent>('ProviderHealthChanged').implement({
-  description: 'The status of a provider is another one.',
+  description: 'The status of a provider has changed.',
   fields: (t) => ({
     providerId: t.exposeID('providerId', { description: 'The provider’s id.' }),
     provider: t.prismaField({

@@ -32,7 +32,8 @@ export const CreateProvider = builder.inputType('CreateProviderInput', {
 });
 
 export const UpdateProvider = builder.inputType('UpdateProviderInput', {
-  description: 'Changes to a provider. A field that is left out, or null, stays as it is.',
+  description:
+    'Changes to a provider. A field that is left out stays as it is, and so does one that is null, except `baseUrl`.',
   fields: (t) => ({
     id: t.id({ required: true, description: 'Its id or its slug.' }),
     version: t.int({ description: 'The `version` that the change is based on. A stale one is refused. Default: any.' }),

@@ -27,7 +27,7 @@ export const Provider = builder.prismaObject('Provider', {
     }),
     priority: t.exposeInt('priority', { description: 'Lower is tried earlier when another provider fails.' }),
     timeoutMs: t.exposeInt('timeoutMs', { description: 'Longest time of one upstream call, in milliseconds.' }),
-    version: t.exposeInt('version', { description: 'Goes up with each change; `updateProvider` wants the latest.' }),
+    version: t.exposeInt('version', { description: 'Goes up with each change; give it to `updateProvider`.' }),
     keyHint: t.string({
       nullable: true,
       description: 'What may be shown of its key: `sk-…a1b2`. Null: it has none.',

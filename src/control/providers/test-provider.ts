@@ -14,17 +14,10 @@ import { defaultModel, type TestOutcome } from './test-completion.ts';
 
 type ProviderTest = TestOutcome & { providerId: string };
 
-const LONGEST_MESSAGE = 10_000;
-
 const testProviderInput = z.object({
   id: z.string(),
   model: modelName.nullish(),
-  message: z
-    .string()
-    .trim()
-    .min(1, 'must not be empty')
-    .max(LONGEST_MESSAGE, `must be at most ${LONGEST_MESSAGE} characters`)
-    .nullish(),
+  message: z.string().trim().min(1, 'must not be empty').max(10_000, 'must be at most 10,000 characters').nullish(),
 });
 
 const TestProvider = builder.inputType('TestProviderInput', {
@@ -36,7 +29,7 @@ const TestProvider = builder.inputType('TestProviderInput', {
         'The model to ask, by the provider’s own name for it; it need not be in the catalog. Default: the provider’s first enabled one.',
     }),
     message: t.string({
-      description: `What to say to it, up to ${LONGEST_MESSAGE} characters. Default: a short sentence that asks for a word.`,
+      description: 'What to say to it, up to 10,000 characters. Default: a short sentence that asks for a word.',
     }),
   }),
 });

@@ -46,7 +46,8 @@ export const CreateRoute = builder.inputType('CreateRouteInput', {
 });
 
 export const UpdateRoute = builder.inputType('UpdateRouteInput', {
-  description: 'Changes to a route. A field that is left out, or null, stays as it is.',
+  description:
+    'Changes to a route. A field that is left out stays as it is, and so does one that is null, except `description`.',
   fields: (t) => ({
     id: t.id({ required: true, description: 'Its id, its slug or one of its aliases.' }),
     version: t.int({ description: 'The `version` that the change is based on. A stale one is refused. Default: any.' }),

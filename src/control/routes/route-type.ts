@@ -6,7 +6,7 @@ import { enumOf } from '../schema/enum-of.ts';
 import { listComplexity } from '../schema/list-complexity.ts';
 import { percentageOf, WEIGHED } from './percentage.ts';
 
-export const RouteModeEnum = enumOf('RouteMode', 'What a client may say behind a route’s name.', {
+export const RouteModeEnum = enumOf('RouteMode', 'What a client may say after a route’s name.', {
   AUTO: 'Nothing: the strategy picks the target.',
   SPECIFIC:
     'A hint: `<route>/<provider>`, `<route>/<model>` or `<route>/<provider>/<model>` narrows the targets, and the strategy picks among those.',

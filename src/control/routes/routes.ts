@@ -66,7 +66,7 @@ builder.mutationFields((t) => ({
     type: Route,
     authScopes: { admin: true },
     description:
-      'Deletes a route with its targets; what it did stays on the ledger. API keys that are limited to it can use nothing by it. The route `default` stays. Admins only.',
+      'Deletes a route with its targets; what it did stays on the ledger. API keys that are limited to it lose it. The route `default` stays. Admins only.',
     args: { id: t.arg.id({ required: true, description: 'Its id, its slug or one of its aliases.' }) },
     errors: outcome('route', 'The route as it was.', ValidationError, RouteNotFoundError),
     resolve: (query, _root, { id }, { services, caller }) => deleteRoute(services, caller, id, query),

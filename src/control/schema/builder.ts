@@ -80,7 +80,7 @@ export const builder = new SchemaBuilder<Types>({
     pageInfoTypeOptions: { description: 'Where a page stands in its list.' },
     pageInfoFieldOptions: { description: 'Where this page stands in the list.' },
     edgesFieldOptions: { description: 'The things with their cursors.', complexity: { multiplier: 1 } },
-    cursorFieldOptions: { description: 'Pass it as `after` to continue behind this one.' },
+    cursorFieldOptions: { description: 'Pass it as `after` to continue after this one.' },
     nodeFieldOptions: { description: 'The thing itself.', nullable: false },
   },
 });

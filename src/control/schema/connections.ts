@@ -47,7 +47,7 @@ export const OrderDirection = enumOf('OrderDirection', 'Which end of an order co
 export const pageArgs = (defaultPage = DEFAULT_PAGE) =>
   builder.args((t) => ({
     first: t.int({ description: `How many to return, 1 to ${LARGEST_PAGE}. Default ${defaultPage}.` }),
-    after: t.string({ description: 'Continue behind this cursor: `pageInfo.endCursor` of the page before.' }),
+    after: t.string({ description: 'Continue after this cursor: `pageInfo.endCursor` of the page before.' }),
   }));
 
 /** The `complexity` of a connection field: what is below it counts once for each thing on the page. */

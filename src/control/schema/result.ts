@@ -1,6 +1,6 @@
 type ErrorClass = new (...args: never[]) => Error;
 
-const union = { description: 'What came of it: the success, or one of the expected failures.' };
+const union = { description: 'The outcome: the success, or one of the expected failures.' };
 
 /**
  * The `errors` option of a mutation: a union of its success and the given errors.

@@ -14,7 +14,7 @@ declare global {
 }
 
 const PAGE_INFO: Record<string, string> = {
-  hasNextPage: 'Whether there is more behind this page.',
+  hasNextPage: 'Whether there is more after this page.',
   hasPreviousPage: 'Whether this page was asked for with `after`.',
   startCursor: 'Cursor of the first on this page; null when it is empty.',
   endCursor: 'Cursor of the last on this page; null when it is empty. Pass it as `after` to get the next page.',
