@@ -66,6 +66,15 @@ describe('failures', () => {
     expect(failure.error.message).not.toContain('secret');
   });
 
+  test.each([
+    ['in an address', 'no /v1?key=a%2Fb%2Bc%3D%22d', 'no /v1?key=…'],
+    ['in JSON', '{"sent":"a/b+c=\\"d"}', '{"sent":"…"}'],
+    ['in JSON that escapes slashes', '{"sent":"a\\/b+c=\\"d"}', '{"sent":"…"}'],
+  ])('the key is cut out as it is written %s', (_where, body, said) => {
+    const failure = readFailure(500, {}, body, { ...place, secret: 'a/b+c="d' });
+    expect(failure.error.message).toBe(`acme failed (HTTP 500): ${said}`);
+  });
+
   test('the key is cut out of any text that is quoted', () => {
     for (const param of ['sk-very-secret-value', 'x'.repeat(10_000), 'a b\n', 7]) {
       const refused = read(400, JSON.stringify({ error: { message: 'no', param } }));

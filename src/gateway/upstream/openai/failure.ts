@@ -10,6 +10,7 @@ import {
   ValidationError,
 } from '../../../platform/errors.ts';
 import { isRecord } from '../body.ts';
+import { withoutSecret } from '../without-secret.ts';
 
 /** A failed upstream call: the error for the caller, and whether another target may do better. */
 export interface Failure {
@@ -124,7 +125,7 @@ function describe(error: Record<string, unknown>, body: string, secret: string |
   const message =
     typeof error.message === 'string' ? error.message : typeof error.detail === 'string' ? error.detail : '';
   const text = message || (/^\s*</.test(body) ? '' : body) || 'no reason given';
-  const clean = secret ? text.replaceAll(secret, '…') : text;
+  const clean = secret ? withoutSecret(text, secret) : text;
   return shorten(clean.replace(/\s+/g, ' ').trim(), 500);
 }
 
