@@ -153,6 +153,7 @@ describe('the summary', () => {
   it('shows a user only what is theirs, also what their API keys did', async () => {
     expect((await metrics({}, user)).summary).toMatchObject({ requests: '4', uniqueUsers: 1 });
     expect((await metrics({ filter: { userId: user.id } })).summary.requests).toBe('4');
+    expect((await metrics({ filter: { userId: user.id.toUpperCase() } }, user)).summary.requests).toBe('4');
     const { id } = await server.services.prisma.user.findFirstOrThrow({ where: { role: 'ADMIN' } });
     const { errors } = await server.query(METRICS, { filter: { userId: id } }, user);
     expect(errors[0]?.extensions.code).toBe('FORBIDDEN');
