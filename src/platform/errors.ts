@@ -50,6 +50,14 @@ export class ValidationError extends SignalboxError {
   }
 }
 
+/**
+ * The error for a single thing that is wrong with an input.
+ * @param path the field, dotted; empty: the input as a whole
+ */
+export function invalid(path: string, message: string): ValidationError {
+  return new ValidationError([{ path, message }]);
+}
+
 export class AuthenticationError extends SignalboxError {
   readonly code = 'UNAUTHENTICATED';
 }

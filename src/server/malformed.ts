@@ -1,7 +1,7 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
-import { type SignalboxError, ValidationError } from '../platform/errors.ts';
+import { invalid, type SignalboxError, type ValidationError } from '../platform/errors.ts';
 import { uuidv7 } from '../platform/ids.ts';
 import { toOpenAIError } from './openai/errors.ts';
 
@@ -18,7 +18,7 @@ export function answerClientError(error: NodeJS.ErrnoException, socket: Socket):
     return;
   }
   const [status, message] = refusalOf(error);
-  const body = bodyOf(invalid(message));
+  const body = bodyOf(invalid('', message));
   socket.end(
     `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nconnection: close\r\ncontent-type: application/json\r\n` +
       `content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
@@ -35,12 +35,12 @@ function refusalOf({ code }: NodeJS.ErrnoException): [status: number, message: s
 
 /** An address that cannot be decoded. */
 export function answerFrameworkError(_error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
-  void reply.status(400).send(toOpenAIError(invalid('The address is not valid.'), request.id));
+  void reply.status(400).send(toOpenAIError(invalid('', 'The address is not valid.'), request.id));
 }
 
 /** `Expect` with anything but `100-continue`. */
 export function answerExpectation(_request: IncomingMessage, response: ServerResponse): void {
-  const body = bodyOf(invalid('Of all expectations only "100-continue" can be met.'));
+  const body = bodyOf(invalid('', 'Of all expectations only "100-continue" can be met.'));
   response.writeHead(417, {
     'content-type': 'application/json',
     'content-length': Buffer.byteLength(body),
@@ -51,11 +51,7 @@ export function answerExpectation(_request: IncomingMessage, response: ServerRes
 
 /** What is wrong with HTTP/1.1 without `Host` (RFC 9112, 3.2). */
 export function hostError({ headers, httpVersion }: IncomingMessage): ValidationError | undefined {
-  return headers.host === undefined && httpVersion === '1.1' ? invalid('The header "host" is missing.') : undefined;
-}
-
-function invalid(message: string): ValidationError {
-  return new ValidationError([{ path: '', message }]);
+  return headers.host === undefined && httpVersion === '1.1' ? invalid('', 'The header "host" is missing.') : undefined;
 }
 
 function bodyOf(error: SignalboxError): string {

@@ -4,7 +4,7 @@ import helmet from '@fastify/helmet';
 import fastify, { type FastifyBaseLogger, type FastifyError, type FastifyInstance, LogController } from 'fastify';
 import type { Services } from '../control/schema/context.ts';
 import { assertWithinLimit, type RateLimitState } from '../gateway/admission/rate-limit.ts';
-import { NotFoundError, PayloadTooLargeError, SignalboxError, ValidationError } from '../platform/errors.ts';
+import { invalid, NotFoundError, PayloadTooLargeError, SignalboxError } from '../platform/errors.ts';
 import { uuidv7 } from '../platform/ids.ts';
 import { clientAddress } from './client-address.ts';
 import { registerGraphiQLAssets } from './graphql/graphiql/graphiql.ts';
@@ -162,7 +162,7 @@ function toExpected(thrown: FastifyError | SignalboxError, bodyLimit: number): S
   if (thrown instanceof SignalboxError) return thrown;
   if (thrown.code === 'FST_ERR_CTP_BODY_TOO_LARGE') return new PayloadTooLargeError('The body', bodyLimit);
   const status = thrown.statusCode ?? 500;
-  return status >= 400 && status < 500 ? new ValidationError([{ path: '', message: thrown.message }]) : null;
+  return status >= 400 && status < 500 ? invalid('', thrown.message) : null;
 }
 
 function addressOf(app: FastifyInstance, host: string): string {

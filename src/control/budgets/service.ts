@@ -1,6 +1,6 @@
 import type { Caller } from '../../gateway/admission/caller.ts';
 import type { Budget } from '../../generated/prisma/client.ts';
-import { ConflictError, ForbiddenError, NotFoundError, ValidationError } from '../../platform/errors.ts';
+import { ConflictError, ForbiddenError, invalid, NotFoundError } from '../../platform/errors.ts';
 import { isUuid, uuidv7 } from '../../platform/ids.ts';
 import type { Transaction } from '../schema/change-configuration.ts';
 import type { Services } from '../schema/context.ts';
@@ -124,7 +124,7 @@ function assertVersion(previous: Budget | null, version: number | null): void {
 /** The lock on budgets is held, so no one adds another meanwhile. */
 async function assertRoom(tx: Transaction, ownerId: string | null): Promise<void> {
   const refuse = (whose: string, limit: number) => {
-    throw new ValidationError([{ path: '', message: `${whose} has ${limit} budgets already; delete one first.` }]);
+    throw invalid('', `${whose} has ${limit} budgets already; delete one first.`);
   };
   if (ownerId && (await tx.budget.count({ where: { ownerId } })) >= BUDGET_LIMITS.ofOneUser)
     refuse('This user', BUDGET_LIMITS.ofOneUser);

@@ -1,4 +1,4 @@
-import { ValidationError } from '../../platform/errors.ts';
+import { invalid } from '../../platform/errors.ts';
 import { builder } from '../schema/builder.ts';
 import { isTheirs } from '../schema/owners.ts';
 import { requestClauses } from './request-filter.ts';
@@ -27,7 +27,7 @@ builder.subscriptionField('requestLogged', (t) =>
       const clauses = requestClauses(caller, input?.filter ?? {});
       const afterSeq = input?.afterSeq ?? null;
       if (afterSeq !== null && afterSeq < 0n) {
-        throw new ValidationError([{ path: 'afterSeq', message: 'must be 0 or more' }]);
+        throw invalid('afterSeq', 'must be 0 or more');
       }
       return services.requestTail.follow(clauses, afterSeq, signal);
     },

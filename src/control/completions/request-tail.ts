@@ -1,5 +1,5 @@
 import { ConcurrencyLimit } from '../../platform/concurrency-limit.ts';
-import { ValidationError } from '../../platform/errors.ts';
+import { invalid } from '../../platform/errors.ts';
 import type { Services } from '../schema/context.ts';
 import { LiveRequests } from './live-requests.ts';
 import type { LoggedRequest } from './logged-request.ts';
@@ -63,7 +63,7 @@ export class RequestTail {
     const head = BigInt(rows[0]?.seq ?? 0);
     if (seq <= head) return;
     const message = `is past the end of the ledger, which is at ${head}; it is of another database, or of one that was restored`;
-    throw new ValidationError([{ path: 'afterSeq', message }]);
+    throw invalid('afterSeq', message);
   }
 
   async *#follow(clauses: readonly RequestClause[], start: bigint, signal: AbortSignal) {

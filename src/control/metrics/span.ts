@@ -1,4 +1,4 @@
-import { ValidationError } from '../../platform/errors.ts';
+import { invalid } from '../../platform/errors.ts';
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
@@ -34,7 +34,7 @@ export function spanOf(
   now: Date,
 ): Span {
   if (!asked.from) {
-    if (asked.to) throw new ValidationError([{ path: 'from', message: 'must be given with to' }]);
+    if (asked.to) throw invalid('from', 'must be given with to');
     const length = RANGES[asked.range];
     const bucketMs = bucketOf(length);
     const to = ceil(now.getTime() + 1, bucketMs);
@@ -42,9 +42,8 @@ export function spanOf(
   }
   const to = (asked.to ?? now).getTime();
   const length = to - asked.from.getTime();
-  if (length <= 0) throw new ValidationError([{ path: 'to', message: 'must be after from' }]);
-  if (length > LONGEST_MS)
-    throw new ValidationError([{ path: 'from', message: 'must be at most 1,100 days before to' }]);
+  if (length <= 0) throw invalid('to', 'must be after from');
+  if (length > LONGEST_MS) throw invalid('from', 'must be at most 1,100 days before to');
   const bucketMs = bucketOf(length);
   return span(Math.floor(asked.from.getTime() / bucketMs) * bucketMs, ceil(to, bucketMs), bucketMs);
 }

@@ -1,7 +1,8 @@
 import type { Caller } from '../../gateway/admission/caller.ts';
 import { DEFAULT_ROUTE } from '../../gateway/routing/resolve.ts';
+import { invalid } from '../../platform/errors.ts';
 import { type Change, changeConfiguration, type Transaction } from '../schema/change-configuration.ts';
-import { activeProviderId, findProvider, invalid, keyNeeded, mayServe, type ProviderServices } from './checks.ts';
+import { activeProviderId, findProvider, keyNeeded, mayServe, type ProviderServices } from './checks.ts';
 
 export interface Activation {
   activeId: string;

@@ -1,6 +1,6 @@
 import { PROVIDER_KINDS, type ProviderKind } from '../../gateway/upstream/kinds.ts';
 import type { Provider } from '../../generated/prisma/client.ts';
-import { ProviderNotFoundError, ValidationError } from '../../platform/errors.ts';
+import { invalid, ProviderNotFoundError, type ValidationError } from '../../platform/errors.ts';
 import { byIdOrSlug } from '../schema/by-id-or-slug.ts';
 import type { Transaction } from '../schema/change-configuration.ts';
 import type { Services } from '../schema/context.ts';
@@ -39,8 +39,4 @@ export function mayServe(kind: ProviderKind, keyCount: number): boolean {
 
 export function keyNeeded(path: string, provider: string): ValidationError {
   return invalid(path, `The provider "${provider}" needs a key before it can be enabled; set one with setProviderKey.`);
-}
-
-export function invalid(path: string, message: string): ValidationError {
-  return new ValidationError([{ path, message }]);
 }

@@ -1,13 +1,12 @@
 import { z } from 'zod';
 import { isCallable } from '../../gateway/routing/exact-target.ts';
-import { ProviderNotFoundError, RateLimitedError, ValidationError } from '../../platform/errors.ts';
+import { invalid, ProviderNotFoundError, RateLimitedError, ValidationError } from '../../platform/errors.ts';
 import { modelName } from '../catalog/catalog.ts';
 import { builder } from '../schema/builder.ts';
 import type { Context } from '../schema/context.ts';
 import { accountOf } from '../schema/owners.ts';
 import { parseInput } from '../schema/parse-input.ts';
 import { directOutcome } from '../schema/result.ts';
-import { invalid } from './checks.ts';
 import { ProviderStatusEnum } from './health-type.ts';
 import { Provider } from './provider-type.ts';
 import { defaultModel, type TestOutcome } from './test-completion.ts';

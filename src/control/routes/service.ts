@@ -1,7 +1,7 @@
 import type { Caller } from '../../gateway/admission/caller.ts';
 import { DEFAULT_ROUTE } from '../../gateway/routing/resolve.ts';
 import type { Route } from '../../generated/prisma/client.ts';
-import { ValidationError } from '../../platform/errors.ts';
+import { invalid } from '../../platform/errors.ts';
 import { uuidv7 } from '../../platform/ids.ts';
 import { changeConfiguration } from '../schema/change-configuration.ts';
 import type { Services } from '../schema/context.ts';
@@ -89,7 +89,7 @@ export async function deleteRoute(
     const { id, slug } = await findRoute(tx, services, idOrName);
     if (slug === DEFAULT_ROUTE) {
       const message = 'The route "default" cannot be deleted: it serves requests that name no model.';
-      throw new ValidationError([{ path: 'id', message }]);
+      throw invalid('id', message);
     }
     const route = await readRoute(tx, query, id);
     await tx.route.delete({ where: { id } });

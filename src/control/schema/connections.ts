@@ -1,7 +1,7 @@
 import type { ObjectRef } from '@pothos/core';
 import { queryFromInfo } from '@pothos/plugin-prisma';
 import type { GraphQLResolveInfo } from 'graphql';
-import { ValidationError } from '../../platform/errors.ts';
+import { invalid } from '../../platform/errors.ts';
 import { builder, type Types } from './builder.ts';
 import { type CursorRules, decodeCursor, encodeCursor, type Position } from './cursor.ts';
 import { enumOf } from './enum-of.ts';
@@ -111,7 +111,7 @@ export async function readSortedPage<T>(
 ): Promise<Page<T>> {
   const first = args.first ?? defaultPage;
   if (first < 1 || first > LARGEST_PAGE) {
-    throw new ValidationError([{ path: 'first', message: `must be from 1 to ${LARGEST_PAGE}` }]);
+    throw invalid('first', `must be from 1 to ${LARGEST_PAGE}`);
   }
   const after = args.after ? decodeCursor(args.after, source) : null;
   const rows = await source.rows(after, first + 1);

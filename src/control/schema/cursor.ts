@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { ValidationError } from '../../platform/errors.ts';
+import { invalid } from '../../platform/errors.ts';
 import { isUuid } from '../../platform/ids.ts';
 
 /** Where a row stands in a sorted list: the value that is sorted by, as text (null: it has none), then the id. */
@@ -30,7 +30,7 @@ export function decodeCursor(cursor: string, rules: CursorRules): Position {
     if (order === rules.order && (value === null || rules.isValue(value))) return { value, id };
   }
   const message = 'is not a cursor of this list in this order; pass pageInfo.endCursor of the page before';
-  throw new ValidationError([{ path: 'after', message }]);
+  throw invalid('after', message);
 }
 
 function readJson(cursor: string): unknown {

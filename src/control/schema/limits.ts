@@ -11,7 +11,7 @@ import {
   type Source,
   visit,
 } from 'graphql';
-import { ValidationError } from '../../platform/errors.ts';
+import { invalid } from '../../platform/errors.ts';
 
 /** What one operation may ask for. Generous for screens, small enough that no operation holds the server up. */
 export const LIMITS = {
@@ -133,5 +133,5 @@ function rootFieldsOf(
 }
 
 function refuse(what: string): never {
-  throw new ValidationError([{ path: '', message: `The operation ${what}.` }]);
+  throw invalid('', `The operation ${what}.`);
 }

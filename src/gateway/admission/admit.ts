@@ -1,4 +1,4 @@
-import { AuthenticationError, OverloadedError, ValidationError } from '../../platform/errors.ts';
+import { AuthenticationError, invalid, OverloadedError } from '../../platform/errors.ts';
 import type { CompletionRequest } from '../completion.ts';
 import { resolveExactly } from '../routing/exact-target.ts';
 import { type Resolution, resolve, type Turns } from '../routing/resolve.ts';
@@ -59,11 +59,11 @@ export function admit(
 function checkTags(tags: Readonly<Record<string, string>>): void {
   const entries = Object.entries(tags);
   if (entries.length > MOST_TAGS) {
-    throw new ValidationError([{ path: 'tags', message: `must be at most ${MOST_TAGS}` }]);
+    throw invalid('tags', `must be at most ${MOST_TAGS}`);
   }
   for (const [name, value] of entries) {
     if (name.length > 0 && name.length <= LONGEST_TAG && value.length <= LONGEST_TAG) continue;
     const message = `must have a name and a value of at most ${LONGEST_TAG} characters`;
-    throw new ValidationError([{ path: 'tags', message }]);
+    throw invalid('tags', message);
   }
 }

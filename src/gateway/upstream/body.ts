@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import { ValidationError, type ValidationIssue } from '../../platform/errors.ts';
+import { invalid, ValidationError, type ValidationIssue } from '../../platform/errors.ts';
 
 /** The members of a chat completions body that Signalbox looks at; the rest is the provider's business. */
 export interface ChatBody {
@@ -69,8 +69,4 @@ function check(chat: Record<string, unknown>): ValidationIssue[] {
 
 export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function invalid(path: string, message: string): ValidationError {
-  return new ValidationError([{ path, message }]);
 }

@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
-import { PayloadTooLargeError, ValidationError } from '../../platform/errors.ts';
+import { invalid, PayloadTooLargeError } from '../../platform/errors.ts';
 
 /**
  * Reads a JSON object from a request's body.
@@ -9,15 +9,15 @@ import { PayloadTooLargeError, ValidationError } from '../../platform/errors.ts'
  */
 export async function readJsonBody(request: IncomingMessage, limitBytes: number): Promise<object> {
   const bytes = await readBytes(request, limitBytes);
-  if (!isUtf8(bytes)) throw invalid('The body is not valid UTF-8.');
+  if (!isUtf8(bytes)) throw invalid('', 'The body is not valid UTF-8.');
   let body: unknown;
   try {
     body = JSON.parse(bytes.toString());
   } catch {
-    throw invalid('The body is not JSON.');
+    throw invalid('', 'The body is not JSON.');
   }
   if (typeof body !== 'object' || body === null || Array.isArray(body) || Object.keys(body).length === 0) {
-    throw invalid('The body must be a JSON object like {"query": "{ me { email } }", "variables": {}}.');
+    throw invalid('', 'The body must be a JSON object like {"query": "{ me { email } }", "variables": {}}.');
   }
   return body;
 }
@@ -34,8 +34,4 @@ async function readBytes(request: IncomingMessage, limitBytes: number): Promise<
   }
   if (length > limitBytes) throw new PayloadTooLargeError('The body', limitBytes);
   return Buffer.concat(chunks);
-}
-
-function invalid(message: string): ValidationError {
-  return new ValidationError([{ path: '', message }]);
 }

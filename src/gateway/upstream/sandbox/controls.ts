@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { shorten, ValidationError } from '../../../platform/errors.ts';
+import { invalid, shorten } from '../../../platform/errors.ts';
 import { FAULTS } from './faults.ts';
 import { firstIssue } from './issues.ts';
 
@@ -41,7 +41,7 @@ const NONE: Controls = {};
 export function parseControls(member: unknown, header: string | undefined): Controls {
   if (member === undefined && header === undefined) return NONE;
   if (member !== undefined && (typeof member !== 'object' || member === null || Array.isArray(member))) {
-    throw new ValidationError([{ path: 'sandbox', message: 'expected an object' }]);
+    throw invalid('sandbox', 'expected an object');
   }
   const parsed = controls.safeParse({ ...parseHeader(header), ...member });
   if (!parsed.success) throw firstIssue(parsed.error, 'sandbox');
@@ -61,7 +61,7 @@ function parseHeader(header: string | undefined): Record<string, string | number
 function parsePair(pair: string): [string, string | number] {
   const [name = '', value = '', ...rest] = pair.split('=').map((side) => side.trim());
   if (!name || !value || rest.length > 0) {
-    throw new ValidationError([{ path: 'sandbox', message: `expected name=value, got "${shorten(pair)}"` }]);
+    throw invalid('sandbox', `expected name=value, got "${shorten(pair)}"`);
   }
   return [name, name === 'fault' ? value : Number(value)];
 }

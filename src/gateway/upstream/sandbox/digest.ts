@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { ValidationError } from '../../../platform/errors.ts';
+import { invalid } from '../../../platform/errors.ts';
 
 const DEEPEST_NESTING = 200;
 
@@ -37,7 +37,7 @@ export function pick<Item>(items: readonly [Item, ...Item[]], random: () => numb
 function canonicalJson(value: unknown, depth: number): string {
   if (typeof value !== 'object' || value === null) return JSON.stringify(value);
   if (depth === DEEPEST_NESTING) {
-    throw new ValidationError([{ path: '', message: `The body is nested deeper than ${DEEPEST_NESTING} levels.` }]);
+    throw invalid('', `The body is nested deeper than ${DEEPEST_NESTING} levels.`);
   }
   if (Array.isArray(value)) return `[${value.map((item) => canonicalJson(item, depth + 1)).join()}]`;
   const members = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));

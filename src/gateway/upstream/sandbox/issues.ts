@@ -1,5 +1,5 @@
 import type { ZodError } from 'zod';
-import { shorten, ValidationError } from '../../../platform/errors.ts';
+import { invalid, shorten, type ValidationError } from '../../../platform/errors.ts';
 
 /**
  * The first thing that a check found, with its path as OpenAI writes it: `messages[0].content`.
@@ -11,5 +11,5 @@ export function firstIssue(error: ZodError, root = ''): ValidationError {
     if (typeof step === 'number') return `${so}[${step}]`;
     return so ? `${so}.${String(step)}` : String(step);
   }, root);
-  return new ValidationError([{ path: shorten(path), message: shorten(issue?.message ?? 'Invalid input', 300) }]);
+  return invalid(shorten(path), shorten(issue?.message ?? 'Invalid input', 300));
 }

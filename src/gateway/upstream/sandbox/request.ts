@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import * as z from 'zod';
-import { ValidationError } from '../../../platform/errors.ts';
+import { invalid } from '../../../platform/errors.ts';
 import { type Controls, parseControls } from './controls.ts';
 import { digestOf } from './digest.ts';
 import type { Fault } from './faults.ts';
@@ -121,10 +121,10 @@ export function textOf(message: ChatMessage): string {
 }
 
 function parseJson(bytes: Buffer): unknown {
-  if (!isUtf8(bytes)) throw new ValidationError([{ path: '', message: 'The body is not valid UTF-8.' }]);
+  if (!isUtf8(bytes)) throw invalid('', 'The body is not valid UTF-8.');
   try {
     return JSON.parse(bytes.toString());
   } catch {
-    throw new ValidationError([{ path: '', message: 'The body is not valid JSON.' }]);
+    throw invalid('', 'The body is not valid JSON.');
   }
 }

@@ -1,4 +1,4 @@
-import { ValidationError } from '../../../platform/errors.ts';
+import { invalid } from '../../../platform/errors.ts';
 import { pick } from './digest.ts';
 import type { JsonSchema } from './request.ts';
 import { fillNumber, fillString } from './scalars.ts';
@@ -22,7 +22,7 @@ export function fillSchema(schema: JsonSchema, random: () => number, param: stri
   let characters = 0;
 
   function refuse(message: string): never {
-    throw new ValidationError([{ path: param, message }]);
+    throw invalid(param, message);
   }
 
   function fill(node: unknown, name: string, depth: number): unknown {

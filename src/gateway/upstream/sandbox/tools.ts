@@ -1,4 +1,4 @@
-import { ValidationError } from '../../../platform/errors.ts';
+import { invalid } from '../../../platform/errors.ts';
 import { randomFrom, subDigest } from './digest.ts';
 import { type ChatBody, type Tool, textOf } from './request.ts';
 import { fillSchema } from './schema.ts';
@@ -39,10 +39,10 @@ function chooseTools(body: ChatBody, tools: Tool[]): Tool[] {
   if (typeof choice === 'object') {
     const named = tools.filter((tool) => tool.function.name === choice.function.name);
     if (named.length > 0) return named.slice(0, 1);
-    throw new ValidationError([{ path: 'tool_choice', message: 'names a function that is not in tools' }]);
+    throw invalid('tool_choice', 'names a function that is not in tools');
   }
   if (choice === 'required' && tools.length === 0) {
-    throw new ValidationError([{ path: 'tool_choice', message: 'is only allowed when tools are given' }]);
+    throw invalid('tool_choice', 'is only allowed when tools are given');
   }
   if (choice === 'none' || tools.length === 0) return [];
   const asked = lastUserText(body);
