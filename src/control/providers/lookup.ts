@@ -1,7 +1,7 @@
 import { PROVIDER_KINDS, type ProviderKind } from '../../gateway/upstream/kinds.ts';
 import type { Provider } from '../../generated/prisma/client.ts';
-import type { Services } from '../schema/context.ts';
-import { stillThere } from '../schema/still-there.ts';
+import type { Transaction } from '../schema/change-configuration.ts';
+import { readBack, type Wanted } from '../schema/read-back.ts';
 
 /** Where a provider is called: its own address, else its kind's; null for kinds without one. */
 export function resolveBaseUrl(provider: { baseUrl: string | null; kind: ProviderKind }): string | null {
@@ -9,11 +9,9 @@ export function resolveBaseUrl(provider: { baseUrl: string | null; kind: Provide
 }
 
 /**
- * The provider after a change, with what the client asked for. When that is `__typename` alone the selection is empty,
- * which Prisma refuses.
+ * A provider after a change, with what the client asked for.
  * @throws ConflictError when somebody deleted it meanwhile.
  */
-export async function readBack(query: { select?: object }, id: string, { prisma }: Services): Promise<Provider> {
-  const wanted = query.select && Object.keys(query.select).length === 0 ? {} : query;
-  return stillThere('provider', await prisma.provider.findUnique({ ...wanted, where: { id } }));
+export function readProvider(prisma: Transaction, wanted: Wanted, id: string): Promise<Provider> {
+  return readBack('provider', wanted, (query) => prisma.provider.findUnique({ ...query, where: { id } }));
 }

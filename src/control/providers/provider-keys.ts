@@ -3,7 +3,7 @@ import { builder } from '../schema/builder.ts';
 import { byIdOrSlug } from '../schema/by-id-or-slug.ts';
 import { directOutcome } from '../schema/result.ts';
 import { type DeletedKey, deleteProviderKey } from './delete.ts';
-import { readBack } from './lookup.ts';
+import { readProvider } from './lookup.ts';
 import { Provider } from './provider-type.ts';
 
 const ProviderKey = builder.prismaObject('ProviderKey', {
@@ -38,7 +38,7 @@ const DeleteProviderKeySuccess = builder.objectRef<DeletedKey>('DeleteProviderKe
     provider: t.prismaField({
       type: Provider,
       description: 'The provider as it is now: disabled, if it needs a key and this was its last one.',
-      resolve: (query, { providerId }, _args, { services }) => readBack(query, providerId, services),
+      resolve: (query, { providerId }, _args, { services }) => readProvider(services.prisma, query, providerId),
     }),
   }),
 });

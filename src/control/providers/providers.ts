@@ -8,7 +8,7 @@ import { directOutcome, outcome } from '../schema/result.ts';
 import { type Activation, activateProvider } from './activate.ts';
 import { type DeletedProvider, deleteProvider } from './delete.ts';
 import { CreateProvider, SetProviderKey, UpdateProvider } from './input-types.ts';
-import { readBack } from './lookup.ts';
+import { readProvider } from './lookup.ts';
 import { Provider } from './provider-type.ts';
 import { createProvider, setProviderKey, updateProvider } from './service.ts';
 
@@ -24,7 +24,7 @@ const ActivateProviderSuccess = builder.objectRef<Activation>('ActivateProviderS
     active: t.prismaField({
       type: Provider,
       description: 'The provider that is active now.',
-      resolve: (query, { activeId }, _args, { services }) => readBack(query, activeId, services),
+      resolve: (query, { activeId }, _args, { services }) => readProvider(services.prisma, query, activeId),
     }),
     previous: t.prismaField({
       type: Provider,
@@ -56,7 +56,7 @@ builder.mutationFields((t) => ({
     resolve: async (query, _root, { input }, { services, caller }) => {
       const id = await createProvider(services, caller, input);
       services.providerHealth.testSoon(caller, id);
-      return readBack(query, id, services);
+      return readProvider(services.prisma, query, id);
     },
   }),
   updateProvider: t.prismaField({
@@ -67,7 +67,7 @@ builder.mutationFields((t) => ({
     errors: outcome('provider', 'The provider as it is now.', ValidationError, ProviderNotFoundError, ConflictError),
     resolve: async (query, _root, { input }, { services, caller }) => {
       const id = await updateProvider(services, caller, input);
-      return readBack(query, id, services);
+      return readProvider(services.prisma, query, id);
     },
   }),
   setProviderKey: t.prismaField({
@@ -80,7 +80,7 @@ builder.mutationFields((t) => ({
     resolve: async (query, _root, { input }, { services, caller }) => {
       const id = await setProviderKey(services, caller, input);
       services.providerHealth.testSoon(caller, id);
-      return readBack(query, id, services);
+      return readProvider(services.prisma, query, id);
     },
   }),
   deleteProvider: t.field({

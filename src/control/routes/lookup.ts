@@ -5,7 +5,7 @@ import { isUuid } from '../../platform/ids.ts';
 import { storable } from '../../platform/storable.ts';
 import type { Transaction } from '../schema/change-configuration.ts';
 import type { Services } from '../schema/context.ts';
-import { stillThere } from '../schema/still-there.ts';
+import { readBack, type Wanted } from '../schema/read-back.ts';
 
 /** How Prisma finds a route by id, slug or alias; none of them looks like another's. */
 export function byName(idOrName: string): Prisma.RouteWhereInput {
@@ -31,10 +31,9 @@ export async function findRoute(
 }
 
 /**
- * A route with what the client asked for. When that is `__typename` alone the selection is empty, which Prisma refuses.
+ * A route after a change, with what the client asked for.
  * @throws ConflictError when somebody deleted it meanwhile.
  */
-export async function readRoute(prisma: Transaction, query: { select?: object }, id: string): Promise<Route> {
-  const wanted = query.select && Object.keys(query.select).length === 0 ? {} : query;
-  return stillThere('route', await prisma.route.findUnique({ ...wanted, where: { id } }));
+export function readRoute(prisma: Transaction, wanted: Wanted, id: string): Promise<Route> {
+  return readBack('route', wanted, (query) => prisma.route.findUnique({ ...query, where: { id } }));
 }

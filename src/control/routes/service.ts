@@ -6,6 +6,7 @@ import { uuidv7 } from '../../platform/ids.ts';
 import { changeConfiguration } from '../schema/change-configuration.ts';
 import type { Services } from '../schema/context.ts';
 import { parseInput } from '../schema/parse-input.ts';
+import type { Wanted } from '../schema/read-back.ts';
 import { requireVersion } from '../schema/require-version.ts';
 import { requireFreeNames, slugOf } from '../schema/slugs.ts';
 import { requireConsistent, requireDefaultServes } from './checks.ts';
@@ -83,7 +84,7 @@ export async function deleteRoute(
   services: RouteServices,
   caller: Caller,
   idOrName: string,
-  query: { select?: object },
+  query: Wanted,
 ): Promise<Route> {
   return changeConfiguration(services, caller, async (tx, record) => {
     const { id, slug } = await findRoute(tx, services, idOrName);
