@@ -3,6 +3,7 @@ import type { AttemptReport } from '../../gateway/completion.ts';
 import type { Door, RequestStatus } from '../../gateway/ledger/records.ts';
 import { ERROR_CODES, type ErrorCode } from '../../platform/errors.ts';
 import { type Picodollars, picodollars } from '../../platform/money.ts';
+import { once } from '../../platform/once.ts';
 import type { LoggedRequest } from './logged-request.ts';
 import type { Condition } from './request-filter.ts';
 import type { ReportedUsage } from './types.ts';
@@ -70,26 +71,12 @@ export async function readRequests(
        FROM completions WHERE ${condition.sql} ORDER BY ${order} LIMIT ${limit}`,
     condition.values,
   );
-  const attempts = attemptsOf(
-    pool,
-    rows.map(({ id }) => id),
-  );
+  const ids = rows.map(({ id }) => id);
+  const attempts = once(() => readAttempts(pool, ids));
   return rows.map((row) => toRequest(row, attempts));
 }
 
 type Attempts = ReadonlyMap<string, AttemptReport[]>;
-
-/** Reads the attempts of these completions when they are first asked for. A failure is not remembered. */
-function attemptsOf(pool: Pool, completionIds: readonly string[]): () => Promise<Attempts> {
-  let reading: Promise<Attempts> | null = null;
-  return () => {
-    reading ??= readAttempts(pool, completionIds).catch((error) => {
-      reading = null;
-      throw error;
-    });
-    return reading;
-  };
-}
 
 export async function countRequests(pool: Pool, condition: Condition): Promise<number> {
   const sql = `SELECT count(*)::int AS count FROM completions WHERE ${condition.sql}`;

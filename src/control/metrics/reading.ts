@@ -1,3 +1,4 @@
+import { once } from '../../platform/once.ts';
 import type { CompletionFilter } from '../completions/completions.ts';
 import { type ProviderSums, readProviderPercentiles, readProviders } from './by-provider.ts';
 import type { Percentiles, Query } from './rollup-query.ts';
@@ -24,17 +25,5 @@ export function readMetrics(query: Query, span: Span, filter: CompletionFilter):
     percentiles: once(() => readPercentiles(query, span, filter)),
     providers: once(() => readProviders(query, span, filter)),
     providerPercentiles: once(() => readProviderPercentiles(query, span, filter)),
-  };
-}
-
-/** All who ask share one outcome; after a failure the next one who asks tries again. */
-function once<T>(read: () => Promise<T>): () => Promise<T> {
-  let outcome: Promise<T> | null = null;
-  return () => {
-    outcome ??= read().catch((error) => {
-      outcome = null;
-      throw error;
-    });
-    return outcome;
   };
 }
