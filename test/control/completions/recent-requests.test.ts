@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { RecentRequests } from '../../../src/control/completions/recent-requests.ts';
 import type { LoggedRequest } from '../../../src/control/completions/logged-request.ts';
+import { RecentRequests } from '../../../src/control/completions/recent-requests.ts';
 
 const request = (seq: bigint) => ({ seq }) as LoggedRequest;
 

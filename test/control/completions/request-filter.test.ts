@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { conditionOf, type RequestFilter, requestClauses } from '../../../src/control/completions/request-filter.ts';
 import type { LoggedRequest } from '../../../src/control/completions/logged-request.ts';
+import { conditionOf, type RequestFilter, requestClauses } from '../../../src/control/completions/request-filter.ts';
 import { readRequests } from '../../../src/control/completions/request-rows.ts';
 import type { Caller } from '../../../src/gateway/admission/caller.ts';
 import { createPool } from '../../../src/platform/database/connection.ts';
