@@ -75,16 +75,24 @@ it(`${OPERATIONS} generated operations bring about no fault (FUZZ_SEED=${SEED})`
 }, 300_000);
 
 it('after all of this the server is unharmed', async () => {
-  // Some of the operations were right, and moved or switched off what answers.
-  const { services } = server;
-  await services.prisma.provider.updateMany({
-    where: { kind: 'SANDBOX' },
-    data: { baseUrl: null, isEnabled: true, timeoutMs: 600_000, slug: 'sandbox' },
-  });
-  await server.query(
-    'mutation { updateProvider(input: { id: "sandbox", models: [{ name: "sandbox-small", isEnabled: true }] }) { __typename } }',
+  // Some of the operations were right, and switched off, moved or deleted what answered.
+  const sandbox = {
+    name: 'After the fuzz',
+    slug: 'after-the-fuzz',
+    kind: 'SANDBOX',
+    models: [{ name: 'sandbox-small' }],
+  };
+  const { data } = await server.query<{ createProvider: object; activateProvider: object }, object>(
+    `mutation ($sandbox: CreateProviderInput!) {
+      createProvider(input: $sandbox) { __typename ... on Error { message } }
+      activateProvider(id: "after-the-fuzz") { __typename ... on Error { message } }
+    }`,
+    { sandbox },
   );
-  await server.query('mutation { activateProvider(id: "sandbox") { __typename } }');
+  expect(data).toMatchObject({
+    createProvider: { __typename: 'CreateProviderSuccess' },
+    activateProvider: { __typename: 'ActivateProviderSuccess' },
+  });
   await expectUnharmed(server, watch);
 }, 60_000);
 
