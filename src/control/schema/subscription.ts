@@ -106,10 +106,8 @@ export function liveSource<T>(
   const done = { value: undefined, done: true } as const;
   let taken = 0;
   let isOver = false;
-  let leave: (result: IteratorReturnResult<undefined>) => void = () => undefined;
-  const left = new Promise<IteratorReturnResult<undefined>>((resolve) => {
-    leave = resolve;
-  });
+  /** Of those who wait in `next()`. A promise to race against would hold every event until the end. */
+  const leaving = new Set<() => void>();
 
   function end(): void {
     if (isOver) return;
@@ -123,7 +121,8 @@ export function liveSource<T>(
   /** Ends it for whoever waits in `next()`, too. */
   function finish(): void {
     end();
-    leave(done);
+    for (const leave of leaving) leave();
+    leaving.clear();
   }
   controller.signal.addEventListener('abort', finish, { once: true });
   if (controller.signal.aborted) finish();
@@ -148,8 +147,20 @@ export function liveSource<T>(
     }
   }
 
+  /** Resolves with the next event, or at once when it is over. */
+  function next(): Promise<IteratorResult<T>> {
+    if (isOver) return Promise.resolve(done);
+    return new Promise((resolve, reject) => {
+      const leave = () => resolve(done);
+      leaving.add(leave);
+      advance()
+        .then(resolve, reject)
+        .finally(() => leaving.delete(leave));
+    });
+  }
+
   return {
-    next: () => (isOver ? Promise.resolve(done) : Promise.race([advance(), left])),
+    next,
     return: async () => {
       finish();
       return done;

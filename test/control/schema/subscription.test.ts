@@ -1,4 +1,6 @@
 import { once } from 'node:events';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { expect, test } from 'vitest';
 import { liveSource } from '../../../src/control/schema/subscription.ts';
 
@@ -112,4 +114,23 @@ test('a source that always has more does not keep timers from running', async ()
   let count = 0;
   for await (const event of liveSource(endless(), controller)) count += event;
   expect(count).toBeGreaterThan(64);
+});
+
+test('holds no event that was taken, however many there are', async () => {
+  setFlagsFromString('--expose-gc');
+  const collectGarbage = runInNewContext('gc') as () => void;
+  async function* events() {
+    for (let number = 0; number < 20_000; number++) yield { number, text: Array.from({ length: 100 }, () => number) };
+    await new Promise(() => undefined);
+  }
+  const controller = new AbortController();
+  const live = liveSource(events(), controller);
+  await live.next();
+  collectGarbage();
+  const before = process.memoryUsage().heapUsed;
+  for (let taken = 1; taken < 20_000; taken++) await live.next();
+  collectGarbage();
+  // All of them would be some 18 MB.
+  expect(process.memoryUsage().heapUsed - before).toBeLessThan(4_000_000);
+  controller.abort();
 });
