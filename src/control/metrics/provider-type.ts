@@ -1,6 +1,7 @@
 import { builder } from '../schema/builder.ts';
 import { average } from './average.ts';
 import type { ProviderSums } from './by-provider.ts';
+import { percentile } from './percentile-field.ts';
 import type { Percentiles } from './rollup-query.ts';
 
 /** One provider's numbers; those of all providers' percentiles are read when the first of them is asked for. */
@@ -41,21 +42,9 @@ export const ProviderMetrics = builder.objectRef<ProviderView>('ProviderMetrics'
       description: 'From dispatch to end, in milliseconds. Null: there are none.',
       resolve: ({ latencyMs, attempts }) => average(latencyMs, attempts),
     }),
-    latencyP50Ms: t.float({
-      nullable: true,
-      description: 'Half of them took at most this long, in milliseconds, within 5%.',
-      resolve: async ({ percentiles }) => (await percentiles())?.p50,
-    }),
-    latencyP95Ms: t.float({
-      nullable: true,
-      description: '95% of them took at most this long, in milliseconds, within 5%.',
-      resolve: async ({ percentiles }) => (await percentiles())?.p95,
-    }),
-    latencyP99Ms: t.float({
-      nullable: true,
-      description: '99% of them took at most this long, in milliseconds, within 5%.',
-      resolve: async ({ percentiles }) => (await percentiles())?.p99,
-    }),
+    latencyP50Ms: t.float(percentile('p50', 'Half')),
+    latencyP95Ms: t.float(percentile('p95', '95%')),
+    latencyP99Ms: t.float(percentile('p99', '99%')),
     averageTimeToFirstTokenMs: t.float({
       nullable: true,
       description:

@@ -2,6 +2,7 @@ import { completionFilterFields } from '../completions/completions.ts';
 import { builder } from '../schema/builder.ts';
 import { enumOf } from '../schema/enum-of.ts';
 import { average, averageCost } from './average.ts';
+import { percentile } from './percentile-field.ts';
 import { ProviderMetrics, type ProviderView } from './provider-type.ts';
 import type { MetricsReading } from './reading.ts';
 import type { Percentiles } from './rollup-query.ts';
@@ -70,26 +71,10 @@ const MetricsSummary = builder.objectRef<SummaryView>('MetricsSummary').implemen
       description: 'From admission to end, in milliseconds. Null: there are none.',
       resolve: ({ latencyMs, requests }) => average(latencyMs, requests),
     }),
-    latencyP50Ms: t.float({
-      nullable: true,
-      description: 'Half of them took at most this long, in milliseconds, within 5%.',
-      resolve: async ({ percentiles }) => (await percentiles()).p50,
-    }),
-    latencyP75Ms: t.float({
-      nullable: true,
-      description: '75% of them took at most this long, in milliseconds, within 5%.',
-      resolve: async ({ percentiles }) => (await percentiles()).p75,
-    }),
-    latencyP95Ms: t.float({
-      nullable: true,
-      description: '95% of them took at most this long, in milliseconds, within 5%.',
-      resolve: async ({ percentiles }) => (await percentiles()).p95,
-    }),
-    latencyP99Ms: t.float({
-      nullable: true,
-      description: '99% of them took at most this long, in milliseconds, within 5%.',
-      resolve: async ({ percentiles }) => (await percentiles()).p99,
-    }),
+    latencyP50Ms: t.float(percentile('p50', 'Half')),
+    latencyP75Ms: t.float(percentile('p75', '75%')),
+    latencyP95Ms: t.float(percentile('p95', '95%')),
+    latencyP99Ms: t.float(percentile('p99', '99%')),
     averageTimeToFirstTokenMs: t.float({
       nullable: true,
       description: 'From admission to the first token, in milliseconds, over the streamed ones. Null: there are none.',
