@@ -4,17 +4,20 @@ import { picodollars } from '../platform/money.ts';
 import type { Admitted } from './admission/admit.ts';
 import type { AttemptReport } from './completion.ts';
 import { COUNTED_CHARACTERS, countTokens, estimateInput, maxLiability } from './ledger/estimate.ts';
-import { costOf, UNKNOWN_USAGE, type Usage } from './ledger/prices.ts';
+import { costOf, type PriceVersion, UNKNOWN_USAGE, type Usage } from './ledger/prices.ts';
 import type { AttemptOutcome, CompletionOrigin, Intent, RequestStatus } from './ledger/records.ts';
-import type { Target } from './routing/resolve.ts';
+import type { Step } from './routing/plan.ts';
+import type { ProviderEntry, ProviderKey } from './snapshot/snapshot.ts';
 import { isRecord, outputLimit } from './upstream/body.ts';
-import { type Chunk, readContent } from './upstream/openai/chunk.ts';
-import type { AttemptPlace } from './upstream/openai/failure.ts';
+import type { Chunk } from './upstream/chunk.ts';
+import type { AttemptPlace } from './upstream/failure.ts';
+import { readContent } from './upstream/openai/read-chunk.ts';
 
 /** One upstream call of a completion: what was intended, what came back so far, and what that cost. */
 export class Attempt {
   readonly intent: Intent;
-  readonly target: Target;
+  readonly provider: ProviderEntry;
+  readonly key: ProviderKey | null;
   readonly place: AttemptPlace;
   upstreamStatus: number | null = null;
   answeredModel: string | null = null;
@@ -23,18 +26,18 @@ export class Attempt {
   /** Milliseconds from the completion's start to the first meaningful event, for streams. */
   timeToFirstTokenMs: number | null = null;
   readonly #admitted: Admitted;
-  readonly #openChoices = new Set<number>();
-  readonly #finishedChoices = new Set<number>();
+  readonly #price: PriceVersion | null;
   /** The beginning of what was relayed, and how long all of it is: enough to estimate its tokens. */
   #relayed = '';
   #relayedLength = 0;
 
-  constructor(admitted: Admitted, origin: CompletionOrigin, target: Target, number: number) {
+  constructor(admitted: Admitted, origin: CompletionOrigin, { target, key, number }: Step) {
     const { chat, bytes } = admitted.body;
     const { provider, model } = target;
-    const key = provider.keys[0] ?? null;
     this.#admitted = admitted;
-    this.target = target;
+    this.provider = provider;
+    this.key = key;
+    this.#price = model.price;
     this.place = { provider: provider.slug, attempt: number, secret: key?.secret ?? null };
     this.intent = {
       origin,
@@ -51,30 +54,21 @@ export class Attempt {
     };
   }
 
-  /** Takes in what an event of the stream says. */
+  /** Takes in what an event of the stream, or the whole answer, says. */
   note(chunk: Chunk): void {
-    for (const choice of chunk.choices) this.#openChoices.add(choice);
-    for (const { choice, reason } of chunk.finishReasons) {
-      this.#finishedChoices.add(choice);
-      this.finishReason ??= reason;
-    }
+    this.finishReason ??= chunk.finishReasons[0]?.reason ?? null;
     if (chunk.usage) this.usage = chunk.usage;
     this.answeredModel ??= chunk.model;
-    this.relay(chunk.text);
-    this.relay(chunk.reasoning);
-    this.relay(chunk.refusal);
-    for (const call of chunk.toolCalls) this.relay(call.arguments);
+    this.#relay(chunk.text);
+    this.#relay(chunk.reasoning);
+    this.#relay(chunk.refusal);
+    for (const call of chunk.toolCalls) this.#relay(call.arguments);
   }
 
   /** Counts text that goes to the client. */
-  relay(text: string): void {
+  #relay(text: string): void {
     if (this.#relayed.length < COUNTED_CHARACTERS) this.#relayed += text;
     this.#relayedLength += text.length;
-  }
-
-  /** Every choice that appeared has its finish reason; without that an answer is cut off. */
-  get isFinished(): boolean {
-    return this.#finishedChoices.size > 0 && this.#finishedChoices.size >= this.#openChoices.size;
   }
 
   /**
@@ -94,7 +88,7 @@ export class Attempt {
       errorMessage: error?.message ?? null,
       usage,
       isEstimated: this.usage === null && !isFree,
-      cost: isFree ? picodollars(0n) : costOf(usage, this.target.model.price),
+      cost: isFree ? picodollars(0n) : costOf(usage, this.#price),
       latencyMs: now - this.intent.startedAt,
       timeToFirstTokenMs: this.timeToFirstTokenMs,
     };

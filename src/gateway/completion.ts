@@ -34,6 +34,8 @@ export interface AnswerHead {
   route: string | null;
   /** Upstream calls made so far. */
   attempts: number;
+  /** What of the request the provider did not get as it was sent, a sentence each. */
+  warnings: readonly string[];
   startedAt: number;
 }
 

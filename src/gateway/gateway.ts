@@ -1,4 +1,4 @@
-import { CancelledError, OverloadedError, SignalboxError } from '../platform/errors.ts';
+import { CancelledError, OverloadedError, SignalboxError, ValidationError } from '../platform/errors.ts';
 import { uuidv7 } from '../platform/ids.ts';
 import type { Log } from '../platform/log.ts';
 import type { Settings } from '../platform/settings.ts';
@@ -8,11 +8,15 @@ import { Attempt } from './attempt.ts';
 import type { CompletionEvent, CompletionReport, CompletionRequest } from './completion.ts';
 import type { LedgerWriter, RequestStatus } from './ledger/records.ts';
 import { receiveBody, receiveStream, toFailure } from './relay.ts';
-import { listModels, type Target, Turns } from './routing/resolve.ts';
+import { untriedKey } from './routing/keys.ts';
+import { Plan, type Step } from './routing/plan.ts';
+import { listModels, Turns } from './routing/resolve.ts';
 import { cancel, endAttempt, outcomeOf, type Run, reportOf, startAnswer, startRun } from './run.ts';
 import type { SnapshotKeeper } from './snapshot/keeper.ts';
-import type { Failure } from './upstream/openai/failure.ts';
-import { toUpstreamCall } from './upstream/openai/request.ts';
+import { toUpstreamCall } from './upstream/call.ts';
+import type { DialectCall } from './upstream/dialect.ts';
+import { DIALECTS } from './upstream/dialects.ts';
+import type { Failure } from './upstream/failure.ts';
 import { Transport } from './upstream/transport.ts';
 import { Watchdog } from './upstream/watchdog.ts';
 
@@ -113,64 +117,102 @@ export class Gateway {
   }
 
   async *#tryTargets(run: Run): AsyncGenerator<CompletionEvent, void, undefined> {
-    const { targets } = run.admitted.resolution;
+    const plan = new Plan(run.admitted.resolution.targets, untriedKey);
     let previous: Attempt | null = null;
-    for (const [index, target] of targets.entries()) {
-      const attempt = new Attempt(run.admitted, run.origin, target, index + 1);
+    for (let step = plan.first(); step; ) {
+      const call = this.#prepare(run, step);
+      if (call instanceof ValidationError) {
+        // This provider's dialect cannot say it; another one may.
+        step = plan.after(step, 'OTHER_TARGET');
+        if (!step) throw await this.#closeAfter(run, previous, call);
+        continue;
+      }
+      run.warnings = call.warnings;
+      const attempt = new Attempt(run.admitted, run.origin, step);
       await this.#intend(run, attempt, previous);
       previous = attempt;
-      const failure = yield* this.#dispatch(run, attempt, target);
+      const failure = yield* this.#dispatch(run, attempt, call);
       if (!failure) return;
-      const isLast = run.hasStarted || !failure.tryNext || index === targets.length - 1;
       attempt.upstreamStatus = failure.upstreamStatus;
-      if (!isLast) {
+      step = run.hasStarted ? null : plan.after(step, failure.remedy);
+      if (step) {
         await this.#settleAttempt(run, attempt, failure.error);
         continue;
       }
       const status = failure.error instanceof CancelledError ? 'CANCELLED' : 'FAILED';
       const report = await this.#settle(run, attempt, status, failure.error);
       yield { type: 'failed', error: failure.error, report, requestId: run.requestId };
-      return;
+    }
+  }
+
+  /** The request in the words of the target's dialect; the error when those cannot say it. */
+  #prepare({ admitted, requestId, origin }: Run, { target }: Step): DialectCall | ValidationError {
+    const { body, isStreamed, wantsUsage } = admitted;
+    const { model, provider } = target;
+    const { startedAt } = origin;
+    try {
+      return DIALECTS[provider.dialect].prepare({
+        body,
+        model,
+        isStreamed,
+        wantsUsage,
+        requestId,
+        startedAt,
+        images: new Map(),
+      });
+    } catch (error) {
+      if (error instanceof ValidationError) return error;
+      throw error;
+    }
+  }
+
+  /** Makes the attempt durable before it is dispatched. */
+  async #intend(run: Run, attempt: Attempt, previous: Attempt | null): Promise<void> {
+    try {
+      await this.#parts.ledger.intend(attempt.intent);
+      run.open = attempt;
+    } catch (thrown) {
+      throw await this.#closeAfter(run, previous, thrown);
     }
   }
 
   /**
-   * Makes the attempt durable before it is dispatched. When that fails after earlier attempts, the last of them closes
-   * the completion, so that it is on the ledger without waiting for the next start.
+   * No further attempt can be made: the last one there was closes the completion, so that it is on the ledger without
+   * waiting for the next start.
+   * @returns why
    */
-  async #intend(run: Run, attempt: Attempt, previous: Attempt | null): Promise<void> {
-    const { ledger } = this.#parts;
-    try {
-      await ledger.intend(attempt.intent);
-      run.open = attempt;
-    } catch (thrown) {
-      const outcome = run.reports.at(-1);
-      if (previous && outcome) {
-        const completion = outcomeOf(run, previous, 'FAILED', this.#expected(thrown));
-        await ledger.settle({ intent: previous.intent, attempt: outcome, completion });
-      }
-      throw thrown;
+  async #closeAfter(run: Run, last: Attempt | null, thrown: unknown): Promise<unknown> {
+    const outcome = run.reports.at(-1);
+    if (last && outcome) {
+      const completion = outcomeOf(run, last, 'FAILED', this.#expected(thrown));
+      await this.#parts.ledger.settle({ intent: last.intent, attempt: outcome, completion });
     }
+    return thrown;
   }
 
   /** One upstream call. Returns what went wrong, or null when the answer is complete, settled and yielded. */
   async *#dispatch(
     run: Run,
     attempt: Attempt,
-    target: Target,
+    call: DialectCall,
   ): AsyncGenerator<CompletionEvent, Failure | null, undefined> {
     const { settings } = this.#parts;
+    const { provider, key } = attempt;
+    const { isStreamed } = run.admitted;
     const limits = { firstTokenMs: settings.firstTokenTimeoutMs, stallMs: settings.stallTimeoutMs };
-    const exchange = this.#transport.post(toUpstreamCall(run.admitted, target, run.request.sandbox));
-    const watchdog = new Watchdog(exchange, target.provider.timeoutMs);
+    const accept = isStreamed ? 'text/event-stream' : 'application/json';
+    const exchange = this.#transport.post(
+      toUpstreamCall(provider, key, { path: call.path, body: call.body, accept, sandbox: run.request.sandbox }),
+    );
+    const watchdog = new Watchdog(exchange, provider.timeoutMs);
     run.exchange = exchange;
     if (run.cancelled) exchange.abort(run.cancelled);
     let isComplete = false;
     try {
-      if (run.admitted.isStreamed) {
+      if (isStreamed) {
         watchdog.arm('FIRST_TOKEN', limits.firstTokenMs);
         let usageEvent: string | null = null;
-        for await (const part of receiveStream(exchange, attempt, watchdog, limits)) {
+        for await (const part of receiveStream(exchange, call.openStream(), attempt, watchdog, limits)) {
           if (!run.hasStarted) yield { type: 'started', head: startAnswer(run, attempt) };
           if (part.events.length > 0) yield { type: 'events', events: part.events };
           usageEvent = part.usageEvent ?? usageEvent;
@@ -179,7 +221,7 @@ export class Gateway {
         const report = await this.#settle(run, attempt, 'SUCCEEDED', null);
         yield { type: 'finished', report, usageEvent };
       } else {
-        const body = await receiveBody(exchange, attempt);
+        const body = await receiveBody(exchange, call, attempt);
         isComplete = true;
         const report = await this.#settle(run, attempt, 'SUCCEEDED', null);
         yield { type: 'started', head: startAnswer(run, attempt) };

@@ -2,10 +2,9 @@ import type { SignalboxError } from '../platform/errors.ts';
 import { UpstreamError, UpstreamTimeoutError } from '../platform/errors.ts';
 import type { Attempt } from './attempt.ts';
 import type { StreamEvent } from './completion.ts';
-import { isRecord } from './upstream/body.ts';
-import { isMeaningful, readChunk, readContent } from './upstream/openai/chunk.ts';
-import { type Failure, readBreak, readFailure } from './upstream/openai/failure.ts';
-import { readUsage } from './upstream/openai/usage.ts';
+import { isMeaningful } from './upstream/chunk.ts';
+import { type DialectCall, MalformedAnswer, type Piece, type StreamReader } from './upstream/dialect.ts';
+import { type Failure, readBreak, readFailure } from './upstream/failure.ts';
 import { SseReader } from './upstream/sse.ts';
 import type { Exchange } from './upstream/transport.ts';
 import { DeadlineError, type Watchdog } from './upstream/watchdog.ts';
@@ -33,31 +32,26 @@ export interface RelayLimits {
 }
 
 /**
- * The whole answer, not streamed.
+ * The whole answer, not streamed, in the OpenAI dialect.
  * @throws RelayFailure
  */
-export async function receiveBody(exchange: Exchange, attempt: Attempt): Promise<Buffer> {
+export async function receiveBody(exchange: Exchange, call: DialectCall, attempt: Attempt): Promise<Buffer> {
   await receiveHead(exchange, attempt);
   const body = await readAll(exchange, LARGEST_ANSWER);
   if (!body) throw brokenBy(attempt, 'sent an answer larger than 16 MiB');
   const text = body.toString('utf8');
-  let answer: unknown;
+  const { data, chunk } = readAnswer(call, text, attempt);
+  if (chunk.error !== null) throw new RelayFailure(readFailure(200, {}, data, attempt.place));
+  attempt.note(chunk);
+  return data === text ? body : Buffer.from(data);
+}
+
+function readAnswer(call: DialectCall, text: string, attempt: Attempt) {
   try {
-    answer = JSON.parse(text);
-  } catch {
-    throw brokenBy(attempt, 'sent an answer that is not JSON');
+    return call.readAnswer(text);
+  } catch (error) {
+    throw error instanceof MalformedAnswer ? brokenBy(attempt, error.message) : error;
   }
-  if (!isRecord(answer)) throw brokenBy(attempt, 'sent an answer that is not a JSON object');
-  if (answer.error != null) throw new RelayFailure(readFailure(200, {}, text, attempt.place));
-  if (!Array.isArray(answer.choices) || answer.choices.length === 0)
-    throw brokenBy(attempt, 'sent an answer without choices');
-  for (const choice of answer.choices.filter(isRecord)) {
-    if (typeof choice.finish_reason === 'string') attempt.finishReason ??= choice.finish_reason;
-    if (isRecord(choice.message)) attempt.relay(readContent(choice.message.content));
-  }
-  attempt.usage = readUsage(answer.usage);
-  attempt.answeredModel = typeof answer.model === 'string' ? answer.model : null;
-  return body;
 }
 
 /** Events of one read, and the usage event once it came. */
@@ -74,6 +68,7 @@ export interface StreamPart {
  */
 export async function* receiveStream(
   exchange: Exchange,
+  reader: StreamReader,
   attempt: Attempt,
   watchdog: Watchdog,
   limits: RelayLimits,
@@ -83,25 +78,17 @@ export async function* receiveStream(
   let held: StreamEvent[] = [];
   let isHolding = true;
   let seq = 0;
-  for (;;) {
+  for (let isOver = false; !isOver; ) {
     if (!isHolding) watchdog.arm('STALL', limits.stallMs);
-    const bytes = await readUnlessFinished(exchange, attempt);
+    const bytes = await readUnlessFinished(exchange, reader);
     if (!isHolding) watchdog.disarm();
     const events: StreamEvent[] = held;
     let usageEvent: string | null = null;
-    let isDone = bytes === null;
     let failure: RelayFailure | null = null;
-    for (const data of bytes ? sse.push(bytes) : sse.end()) {
-      if (data.trim() === '[DONE]') {
-        isDone = true;
-        break;
-      }
-      const chunk = readChunk(data);
-      // Broken events are passed over: whether the answer is whole shows at its end.
-      if (!chunk) continue;
+    isOver = bytes === null;
+    for (const { data, chunk } of piecesOf(bytes ? sse.push(bytes) : sse.end(), reader, isOver)) {
       if (chunk.error !== null) {
         failure = new RelayFailure(readFailure(200, {}, data, attempt.place));
-        isDone = true;
         break;
       }
       attempt.note(chunk);
@@ -116,23 +103,34 @@ export async function* receiveStream(
       }
       events.push({ seq: seq++, data, text: chunk.text, reasoning: chunk.reasoning, toolCalls: chunk.toolCalls });
     }
+    isOver ||= reader.isDone;
     if (isHolding && events.length > MOST_HELD_EVENTS)
       throw brokenBy(attempt, 'sent a thousand events without content');
     held = isHolding ? events : [];
     if (!isHolding && (events.length > 0 || usageEvent)) yield { events, usageEvent };
     if (failure) throw failure;
-    if (isDone) break;
   }
-  if (!attempt.isFinished) throw brokenBy(attempt, 'ended the stream without a finish reason');
+  if (!reader.isFinished) throw brokenBy(attempt, 'ended the stream without a finish reason');
   exchange.drain();
+}
+
+/** What the events of one read amount to; with the last of them, what was kept back. */
+function* piecesOf(events: readonly string[], reader: StreamReader, isLast: boolean): Generator<Piece> {
+  for (const data of events) {
+    yield* reader.push(data);
+    if (reader.isDone) break;
+  }
+  if (isLast || reader.isDone) yield* reader.end();
 }
 
 /** What a thrown value means for the attempt. `cancelled` is what the completion was aborted with, if it was. */
 export function toFailure(thrown: unknown, attempt: Attempt, cancelled: SignalboxError | null): Failure {
-  if (cancelled) return { error: cancelled, tryNext: false, upstreamStatus: attempt.upstreamStatus };
+  const { upstreamStatus } = attempt;
+  if (cancelled) return { error: cancelled, remedy: 'NONE', retryAfterMs: null, upstreamStatus };
   if (thrown instanceof RelayFailure) return thrown.failure;
-  if (thrown instanceof DeadlineError) return { ...deadline(thrown, attempt), upstreamStatus: attempt.upstreamStatus };
-  return readBreak(thrown, attempt.place, attempt.upstreamStatus);
+  if (thrown instanceof DeadlineError)
+    return { error: deadline(thrown, attempt), remedy: 'OTHER_TARGET', retryAfterMs: null, upstreamStatus };
+  return readBreak(thrown, attempt.place, upstreamStatus);
 }
 
 async function receiveHead(exchange: Exchange, attempt: Attempt): Promise<void> {
@@ -144,11 +142,11 @@ async function receiveHead(exchange: Exchange, attempt: Attempt): Promise<void> 
 }
 
 /** Once the answer is whole, a connection that breaks in place of `[DONE]` takes nothing away from it. */
-async function readUnlessFinished(exchange: Exchange, attempt: Attempt): Promise<Buffer | null> {
+async function readUnlessFinished(exchange: Exchange, reader: StreamReader): Promise<Buffer | null> {
   try {
     return await exchange.read();
   } catch (error) {
-    if (attempt.isFinished && !(error instanceof DeadlineError)) return null;
+    if (reader.isFinished && !(error instanceof DeadlineError)) return null;
     throw error;
   }
 }
@@ -168,10 +166,10 @@ function brokenBy(attempt: Attempt, what: string): RelayFailure {
   const { provider, attempt: attempts } = attempt.place;
   const upstreamStatus = attempt.upstreamStatus;
   const error = new UpstreamError(`${provider} ${what}.`, { provider, upstreamStatus, attempts });
-  return new RelayFailure({ error, tryNext: true, upstreamStatus });
+  return new RelayFailure({ error, remedy: 'OTHER_TARGET', retryAfterMs: null, upstreamStatus });
 }
 
-function deadline({ timeout, limitMs }: DeadlineError, attempt: Attempt): Pick<Failure, 'error' | 'tryNext'> {
+function deadline({ timeout, limitMs }: DeadlineError, attempt: Attempt): UpstreamTimeoutError {
   const { provider, attempt: number } = attempt.place;
   const seconds = limitMs / 1000;
   const message = {
@@ -180,5 +178,5 @@ function deadline({ timeout, limitMs }: DeadlineError, attempt: Attempt): Pick<F
     STALL: `${provider} stopped in the middle of its answer for ${seconds} s.`,
     TOTAL: `${provider} did not finish within ${seconds} s.`,
   }[timeout];
-  return { error: new UpstreamTimeoutError(message, timeout, number), tryNext: true };
+  return new UpstreamTimeoutError(message, timeout, number);
 }

@@ -20,6 +20,8 @@ export interface Run {
   reports: AttemptReport[];
   /** The attempt that is on its way: intended, not yet settled. */
   open: Attempt | null;
+  /** What of the request the provider did not get as it was sent. */
+  warnings: readonly string[];
   /** The client has something of the answer; from here on no other provider can take over. */
   hasStarted: boolean;
 }
@@ -49,6 +51,7 @@ export function startRun(requestId: string, request: CompletionRequest, admitted
     exchange: null,
     reports: [],
     open: null,
+    warnings: [],
     hasStarted: false,
   };
 }
@@ -68,6 +71,7 @@ export function startAnswer(run: Run, attempt: Attempt): AnswerHead {
     model: attempt.intent.model,
     route: run.origin.routeSlug,
     attempts: attempt.intent.number,
+    warnings: run.warnings,
     startedAt: run.origin.startedAt,
   };
 }
@@ -108,7 +112,7 @@ export function outcomeOf(
     providerId: last.intent.providerId,
     providerSlug: last.intent.providerSlug,
     model: last.answeredModel ?? last.intent.model,
-    warnings: [],
+    warnings: run.warnings,
   };
 }
 

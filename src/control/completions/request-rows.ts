@@ -158,6 +158,7 @@ function toUsage(row: OutcomeRow, cacheWriteTokens: number | null): ReportedUsag
     outputTokens: row.output_tokens,
     cachedTokens: row.cached_tokens,
     cacheWriteTokens,
+    cacheWrite1hTokens: null,
     reasoningTokens: row.reasoning_tokens,
     isEstimated: row.is_estimated,
   };

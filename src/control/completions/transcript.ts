@@ -1,5 +1,5 @@
 import type { AnswerHead, CompletionReport, ToolCallDelta } from '../../gateway/completion.ts';
-import { readChunk } from '../../gateway/upstream/openai/chunk.ts';
+import { parseChunk } from '../../gateway/upstream/openai/read-chunk.ts';
 
 /** Characters of a streamed answer that are kept for its last event; the deltas have brought them all anyway. */
 const KEPT_LENGTH = 4_194_304;
@@ -55,7 +55,7 @@ export class Transcript {
 
 /** The answer in an OpenAI chat completion's body. */
 export function readAnswer(body: Buffer, head: AnswerHead, report: CompletionReport): Answer {
-  const chunk = readChunk(body.toString());
+  const chunk = parseChunk(body.toString());
   return {
     ...origin(head, report),
     text: chunk?.text || chunk?.refusal || null,

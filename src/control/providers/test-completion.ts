@@ -1,7 +1,7 @@
 import type { CompletionReport, CompletionRequest } from '../../gateway/completion.ts';
 import type { ProviderEntry } from '../../gateway/snapshot/snapshot.ts';
 import { isRecord } from '../../gateway/upstream/body.ts';
-import { readContent } from '../../gateway/upstream/openai/chunk.ts';
+import { readContent } from '../../gateway/upstream/openai/read-chunk.ts';
 import { type SignalboxError, shorten } from '../../platform/errors.ts';
 import type { Services } from '../schema/context.ts';
 import { statusOfTest, verdictOf } from './health-status.ts';

@@ -227,12 +227,13 @@ function usageTuple(usage: Usage): UsageTuple {
     optionalWhole(usage.cachedTokens),
     optionalWhole(usage.cacheWriteTokens),
     optionalWhole(usage.reasoningTokens),
+    optionalWhole(usage.cacheWrite1hTokens),
   ];
 }
 
 function decodeUsage(tuple: UsageTuple): Usage {
-  const [inputTokens, outputTokens, cachedTokens, cacheWriteTokens, reasoningTokens] = tuple;
-  return { inputTokens, outputTokens, cachedTokens, cacheWriteTokens, reasoningTokens };
+  const [inputTokens, outputTokens, cachedTokens, cacheWriteTokens, reasoningTokens, cacheWrite1hTokens = null] = tuple;
+  return { inputTokens, outputTokens, cachedTokens, cacheWriteTokens, cacheWrite1hTokens, reasoningTokens };
 }
 
 function tagPairs(tags: Readonly<Record<string, string>>): [string, string][] {

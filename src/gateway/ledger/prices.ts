@@ -24,6 +24,8 @@ export interface Usage {
   outputTokens: number | null;
   cachedTokens: number | null;
   cacheWriteTokens: number | null;
+  /** Those of the written ones that are kept for an hour. */
+  cacheWrite1hTokens: number | null;
   reasoningTokens: number | null;
 }
 
@@ -32,6 +34,7 @@ export const UNKNOWN_USAGE: Usage = {
   outputTokens: null,
   cachedTokens: null,
   cacheWriteTokens: null,
+  cacheWrite1hTokens: null,
   reasoningTokens: null,
 };
 

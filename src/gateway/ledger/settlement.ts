@@ -33,6 +33,7 @@ export function totalsOf(attempts: readonly Pick<AttemptOutcome, keyof Totals>[]
       outputTokens: sum('outputTokens'),
       cachedTokens: sum('cachedTokens'),
       cacheWriteTokens: sum('cacheWriteTokens'),
+      cacheWrite1hTokens: sum('cacheWrite1hTokens'),
       reasoningTokens: sum('reasoningTokens'),
     },
     isEstimated: attempts.some((attempt) => attempt.isEstimated),

@@ -9,6 +9,7 @@ export type UsageTuple = [
   cached: number | null,
   cacheWrite: number | null,
   reasoning: number | null,
+  cacheWrite1h?: number | null,
 ];
 
 export type IntentTuple = [

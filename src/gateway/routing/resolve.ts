@@ -12,6 +12,7 @@ import {
 } from './candidates.ts';
 import { nearestNames } from './nearest.ts';
 import { inOrder } from './order.ts';
+import { MOST_ATTEMPTS } from './plan.ts';
 import type { Turns } from './turns.ts';
 
 export { isUsable, type Target } from './candidates.ts';
@@ -24,8 +25,6 @@ export interface Resolution {
 }
 
 export const DEFAULT_ROUTE = 'default';
-/** The first attempt and three more. */
-const MOST_ATTEMPTS = 4;
 
 /**
  * Finds the targets of a request. The order: route slug, route alias, `route/hint` for a route in SPECIFIC mode,

@@ -2,6 +2,7 @@ import type { Pool, PoolClient } from 'pg';
 import type { SecretBox } from '../../platform/crypto.ts';
 import type { Log } from '../../platform/log.ts';
 import { type PriceComponents, priceVersion } from '../ledger/prices.ts';
+import type { DialectName } from '../upstream/dialect.ts';
 import { PROVIDER_KINDS, type ProviderKind } from '../upstream/kinds.ts';
 import { indexModels } from './index-models.ts';
 import type { ModelEntry, ProviderEntry, RouteEntry, Snapshot } from './snapshot.ts';
@@ -19,6 +20,7 @@ interface ProviderRow {
   slug: string;
   name: string;
   kind: ProviderKind;
+  dialect: DialectName | null;
   base_url: string | null;
   is_enabled: boolean;
   priority: number;
@@ -81,7 +83,7 @@ async function read(client: PoolClient, source: SnapshotSource): Promise<Snapsho
     'SELECT version, active_provider_id FROM configuration WHERE id = 1',
   );
   const providerRows = await client.query<ProviderRow>(
-    `SELECT id, slug, name, kind::text, base_url, is_enabled, priority, timeout_ms
+    `SELECT id, slug, name, kind::text, dialect::text, base_url, is_enabled, priority, timeout_ms
        FROM providers ORDER BY priority, slug`,
   );
   const keyRows = await client.query<KeyRow>(
@@ -126,6 +128,7 @@ function toProvider(row: ProviderRow, keys: KeyRow[], models: ModelRow[], source
     slug: row.slug,
     name: row.name,
     kind: row.kind,
+    dialect: row.dialect ?? PROVIDER_KINDS[row.kind].dialect,
     baseUrl,
     origin: url?.origin ?? '',
     basePath: url ? url.pathname.replace(/\/+$/, '') : '',

@@ -1,4 +1,5 @@
 import type { PriceVersion } from '../ledger/prices.ts';
+import type { DialectName } from '../upstream/dialect.ts';
 import type { ProviderKind } from '../upstream/kinds.ts';
 
 export interface ModelEntry {
@@ -11,11 +12,18 @@ export interface ModelEntry {
   isEnabled: boolean;
 }
 
+/** A key of a provider, decrypted; it never leaves the gateway. */
+export interface ProviderKey {
+  id: string;
+  secret: string;
+}
+
 export interface ProviderEntry {
   id: string;
   slug: string;
   name: string;
   kind: ProviderKind;
+  dialect: DialectName;
   /** Resolved: the provider's own, the kind's default, or this server's sandbox. No slash at the end. */
   baseUrl: string;
   /** The same taken apart, once for all requests. */
@@ -24,8 +32,7 @@ export interface ProviderEntry {
   isEnabled: boolean;
   priority: number;
   timeoutMs: number;
-  /** Decrypted; never leaves the gateway. */
-  keys: readonly { id: string; secret: string }[];
+  keys: readonly ProviderKey[];
   /** In the order of their position. */
   models: readonly ModelEntry[];
 }

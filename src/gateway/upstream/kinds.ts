@@ -1,7 +1,11 @@
+import type { DialectName } from './dialect.ts';
+
 /** What Signalbox knows of a kind of provider. Adding an OpenAI-compatible one is adding a row. */
 export interface KindInfo {
   /** Shown to people. */
   name: string;
+  /** What its providers speak; CUSTOM and SANDBOX ones may choose another. */
+  dialect: DialectName;
   /** Null: the provider must name its own. For SANDBOX: the one inside this server. */
   defaultBaseUrl: string | null;
   /** Environment variable whose key is stored at the first start. */
@@ -13,60 +17,72 @@ export interface KindInfo {
   docsUrl: string | null;
 }
 
-/**
- * All of these answer the OpenAI chat completions dialect at their base URL; Anthropic and Google by their
- * OpenAI-compatible endpoints.
- */
+/** Each kind that there is. */
 export const PROVIDER_KINDS = {
-  OPENAI: kind('OpenAI', 'https://api.openai.com/v1', 'OPENAI_API_KEY', 'sk-…', 'https://platform.openai.com/docs'),
-  ANTHROPIC: kind(
-    'Anthropic',
-    'https://api.anthropic.com/v1',
-    'ANTHROPIC_API_KEY',
-    'sk-ant-…',
-    'https://docs.anthropic.com',
-  ),
-  GOOGLE: kind(
-    'Google Gemini',
-    'https://generativelanguage.googleapis.com/v1beta/openai',
-    'GOOGLE_API_KEY',
-    'AIza…',
-    'https://ai.google.dev/gemini-api/docs',
-  ),
-  OPENROUTER: kind(
-    'OpenRouter',
-    'https://openrouter.ai/api/v1',
-    'OPENROUTER_API_KEY',
-    'sk-or-…',
-    'https://openrouter.ai/docs',
-  ),
-  GROQ: kind('Groq', 'https://api.groq.com/openai/v1', 'GROQ_API_KEY', 'gsk_…', 'https://console.groq.com/docs'),
-  TOGETHER: kind('Together AI', 'https://api.together.xyz/v1', 'TOGETHER_API_KEY', null, 'https://docs.together.ai'),
-  MISTRAL: kind('Mistral', 'https://api.mistral.ai/v1', 'MISTRAL_API_KEY', null, 'https://docs.mistral.ai'),
-  COHERE: kind('Cohere', 'https://api.cohere.ai/compatibility/v1', 'COHERE_API_KEY', null, 'https://docs.cohere.com'),
-  HUGGINGFACE: kind(
-    'Hugging Face',
-    'https://router.huggingface.co/v1',
-    'HUGGINGFACE_API_KEY',
-    'hf_…',
-    'https://huggingface.co/docs/inference-providers',
-  ),
-  CUSTOM: {
-    name: 'Custom',
-    defaultBaseUrl: null,
-    keyVariable: null,
-    keyFormat: null,
-    worksWithoutKey: true,
-    docsUrl: null,
-  },
-  SANDBOX: {
-    name: 'Sandbox',
-    defaultBaseUrl: null,
-    keyVariable: null,
-    keyFormat: null,
-    worksWithoutKey: true,
-    docsUrl: null,
-  },
+  OPENAI: keyed({
+    name: 'OpenAI',
+    defaultBaseUrl: 'https://api.openai.com/v1',
+    keyVariable: 'OPENAI_API_KEY',
+    keyFormat: 'sk-…',
+    docsUrl: 'https://platform.openai.com/docs',
+  }),
+  ANTHROPIC: keyed({
+    name: 'Anthropic',
+    dialect: 'ANTHROPIC',
+    defaultBaseUrl: 'https://api.anthropic.com/v1',
+    keyVariable: 'ANTHROPIC_API_KEY',
+    keyFormat: 'sk-ant-…',
+    docsUrl: 'https://docs.anthropic.com',
+  }),
+  GOOGLE: keyed({
+    name: 'Google Gemini',
+    dialect: 'GEMINI',
+    defaultBaseUrl: 'https://generativelanguage.googleapis.com/v1beta',
+    keyVariable: 'GOOGLE_API_KEY',
+    keyFormat: 'AIza…',
+    docsUrl: 'https://ai.google.dev/gemini-api/docs',
+  }),
+  OPENROUTER: keyed({
+    name: 'OpenRouter',
+    defaultBaseUrl: 'https://openrouter.ai/api/v1',
+    keyVariable: 'OPENROUTER_API_KEY',
+    keyFormat: 'sk-or-…',
+    docsUrl: 'https://openrouter.ai/docs',
+  }),
+  GROQ: keyed({
+    name: 'Groq',
+    defaultBaseUrl: 'https://api.groq.com/openai/v1',
+    keyVariable: 'GROQ_API_KEY',
+    keyFormat: 'gsk_…',
+    docsUrl: 'https://console.groq.com/docs',
+  }),
+  TOGETHER: keyed({
+    name: 'Together AI',
+    defaultBaseUrl: 'https://api.together.xyz/v1',
+    keyVariable: 'TOGETHER_API_KEY',
+    docsUrl: 'https://docs.together.ai',
+  }),
+  MISTRAL: keyed({
+    name: 'Mistral',
+    defaultBaseUrl: 'https://api.mistral.ai/v1',
+    keyVariable: 'MISTRAL_API_KEY',
+    docsUrl: 'https://docs.mistral.ai',
+  }),
+  COHERE: keyed({
+    name: 'Cohere',
+    defaultBaseUrl: 'https://api.cohere.ai/compatibility/v1',
+    keyVariable: 'COHERE_API_KEY',
+    docsUrl: 'https://docs.cohere.com',
+  }),
+  HUGGINGFACE: keyed({
+    name: 'Hugging Face',
+    defaultBaseUrl: 'https://router.huggingface.co/v1',
+    keyVariable: 'HUGGINGFACE_API_KEY',
+    keyFormat: 'hf_…',
+    docsUrl: 'https://huggingface.co/docs/inference-providers',
+  }),
+  CUSTOM: keyless('Custom'),
+  SANDBOX: keyless('Sandbox'),
 } as const satisfies Record<string, KindInfo>;
 
 export type ProviderKind = keyof typeof PROVIDER_KINDS;
@@ -88,12 +104,20 @@ export function inferKind(baseUrl: string | null, name: string): ProviderKind {
   return byName ?? 'CUSTOM';
 }
 
-function kind(
-  name: string,
-  defaultBaseUrl: string,
-  keyVariable: string,
-  keyFormat: string | null,
-  docsUrl: string,
-): KindInfo {
-  return { name, defaultBaseUrl, keyVariable, keyFormat, worksWithoutKey: false, docsUrl };
+type Keyed = Pick<KindInfo, 'name' | 'docsUrl'> & { defaultBaseUrl: string; keyVariable: string } & Partial<KindInfo>;
+
+function keyed(info: Keyed): KindInfo {
+  return { dialect: 'OPENAI', keyFormat: null, worksWithoutKey: false, ...info };
+}
+
+function keyless(name: string): KindInfo {
+  return {
+    name,
+    dialect: 'OPENAI',
+    defaultBaseUrl: null,
+    keyVariable: null,
+    keyFormat: null,
+    worksWithoutKey: true,
+    docsUrl: null,
+  };
 }

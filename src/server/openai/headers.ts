@@ -11,6 +11,7 @@ export function addHead(headers: Headers, head: AnswerHead): void {
   headers['x-signalbox-model'] = safe(head.model);
   if (head.route !== null) headers['x-signalbox-route'] = head.route;
   headers['x-signalbox-attempts'] = String(head.attempts);
+  addWarnings(headers, head.warnings);
 }
 
 /** All facts of an answer that has ended; for answers that are not streamed, and for failures. */
@@ -18,12 +19,18 @@ export function addReport(headers: Headers, report: CompletionReport): void {
   headers['x-signalbox-request-id'] = report.requestId;
   headers['x-signalbox-attempts'] = String(report.attempts.length);
   headers['x-signalbox-latency-ms'] = String(report.latencyMs);
+  addWarnings(headers, report.warnings);
   if (report.provider !== null) headers['x-signalbox-provider'] = report.provider;
   if (report.model !== null) headers['x-signalbox-model'] = safe(report.model);
   if (report.route !== null) headers['x-signalbox-route'] = report.route;
   if (report.usage.inputTokens !== null) headers['x-signalbox-input-tokens'] = String(report.usage.inputTokens);
   if (report.usage.outputTokens !== null) headers['x-signalbox-output-tokens'] = String(report.usage.outputTokens);
   if (report.cost !== null) headers['x-signalbox-cost'] = toUsd(report.cost);
+}
+
+/** One header for each, as they hold commas. */
+function addWarnings(headers: Headers, warnings: readonly string[]): void {
+  if (warnings.length > 0) headers['x-signalbox-warnings'] = warnings.map(safe);
 }
 
 /** A model's name comes from outside; a header takes only printable ASCII. */

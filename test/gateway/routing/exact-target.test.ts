@@ -7,7 +7,17 @@ import { ModelNotFoundError, ProviderNotFoundError } from '../../../src/platform
 const price = priceVersion({ input: 1, output: 2 });
 const limits = { contextTokens: null, maxOutputTokens: null };
 const provider: ProviderEntry = {
-  ...{ id: 'p', slug: 'mine', name: 'Mine', kind: 'CUSTOM', isEnabled: false, priority: 1, timeoutMs: 5_000, keys: [] },
+  ...{
+    id: 'p',
+    slug: 'mine',
+    name: 'Mine',
+    kind: 'CUSTOM',
+    dialect: 'OPENAI',
+    isEnabled: false,
+    priority: 1,
+    timeoutMs: 5_000,
+    keys: [],
+  },
   ...{ baseUrl: 'http://a.test/v1', origin: 'http://a.test', basePath: '/v1' },
   models: [{ id: 'm', name: 'off', price, ...limits, isEnabled: false }],
 };

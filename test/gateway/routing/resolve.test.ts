@@ -14,6 +14,7 @@ function provider(slug: string, models: string[], over: Partial<ProviderEntry> =
     slug,
     name: slug,
     kind: 'CUSTOM' as ProviderKind,
+    dialect: 'OPENAI',
     baseUrl: `http://${slug}`,
     origin: `http://${slug}`,
     basePath: '',

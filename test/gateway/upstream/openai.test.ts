@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { isMeaningful, readChunk } from '../../../src/gateway/upstream/openai/chunk.ts';
-import { readBreak, readFailure } from '../../../src/gateway/upstream/openai/failure.ts';
+import { isMeaningful } from '../../../src/gateway/upstream/chunk.ts';
+import { readBreak, readFailure } from '../../../src/gateway/upstream/failure.ts';
+import { parseChunk } from '../../../src/gateway/upstream/openai/read-chunk.ts';
 import { readUsage } from '../../../src/gateway/upstream/openai/usage.ts';
 
 const place = { provider: 'acme', attempt: 2, secret: 'sk-very-secret-value' };
@@ -15,7 +16,14 @@ describe('usage', () => {
         prompt_tokens_details: { cached_tokens: 64 },
         completion_tokens_details: { reasoning_tokens: 8 },
       }),
-    ).toEqual({ inputTokens: 100, outputTokens: 20, cachedTokens: 64, cacheWriteTokens: null, reasoningTokens: 8 });
+    ).toEqual({
+      inputTokens: 100,
+      outputTokens: 20,
+      cachedTokens: 64,
+      cacheWriteTokens: null,
+      cacheWrite1hTokens: null,
+      reasoningTokens: 8,
+    });
   });
 
   test('reasoning that is counted beside the completion is added to it', () => {
@@ -41,28 +49,30 @@ describe('chunks', () => {
       '{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2}}',
       '{"choices":[]}',
     ]) {
-      const chunk = readChunk(data);
+      const chunk = parseChunk(data);
       expect(chunk && isMeaningful(chunk)).toBe(false);
     }
   });
 
   test('content as a list of parts, and both names of reasoning, are read', () => {
-    expect(readChunk('{"choices":[{"delta":{"content":[{"type":"text","text":"a"},{"text":"b"}]}}]}')?.text).toBe('ab');
-    expect(readChunk('{"choices":[{"delta":{"reasoning":"r"}}]}')?.reasoning).toBe('r');
-    expect(readChunk('{"choices":[{"delta":{"reasoning_content":"r"}}]}')?.reasoning).toBe('r');
+    expect(parseChunk('{"choices":[{"delta":{"content":[{"type":"text","text":"a"},{"text":"b"}]}}]}')?.text).toBe(
+      'ab',
+    );
+    expect(parseChunk('{"choices":[{"delta":{"reasoning":"r"}}]}')?.reasoning).toBe('r');
+    expect(parseChunk('{"choices":[{"delta":{"reasoning_content":"r"}}]}')?.reasoning).toBe('r');
   });
 
   test('what is not a JSON object is not a chunk', () => {
-    for (const data of ['', '{', '[]', '"x"', '1']) expect(readChunk(data)).toBeNull();
+    for (const data of ['', '{', '[]', '"x"', '1']) expect(parseChunk(data)).toBeNull();
   });
 });
 
 describe('failures', () => {
   const read = (status: number, body: string, headers = {}) => readFailure(status, headers, body, place);
 
-  test('a rejected key tries the next target and repeats nothing of the key', () => {
+  test('a rejected key asks for another key and repeats nothing of the key', () => {
     const failure = read(401, '{"error":{"message":"Incorrect API key provided: sk-very-secret-value"}}');
-    expect(failure).toMatchObject({ tryNext: true, error: { code: 'UPSTREAM' } });
+    expect(failure).toMatchObject({ remedy: 'OTHER_KEY', error: { code: 'UPSTREAM' } });
     expect(failure.error.message).not.toContain('secret');
   });
 
@@ -85,7 +95,7 @@ describe('failures', () => {
 
   test('a request that is at fault is refused once and for all', () => {
     expect(read(400, '{"error":{"message":"bad temperature","param":"temperature"}}')).toMatchObject({
-      tryNext: false,
+      remedy: 'NONE',
       error: { code: 'VALIDATION', status: 400, issues: [{ path: 'temperature' }] },
     });
   });
@@ -101,7 +111,7 @@ describe('failures', () => {
 
   test('a limit of the provider tells when to come back', () => {
     expect(read(429, '{"error":{"message":"slow down"}}', { 'retry-after': '7' })).toMatchObject({
-      tryNext: true,
+      remedy: 'OTHER_KEY',
       error: { code: 'RATE_LIMITED', retryAfterSeconds: 7 },
     });
   });

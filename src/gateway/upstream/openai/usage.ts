@@ -26,6 +26,7 @@ export function readUsage(value: unknown): Usage | null {
     // DeepSeek's name is prompt_cache_hit_tokens.
     cachedTokens: count(inputDetails.cached_tokens) ?? count(value.prompt_cache_hit_tokens),
     cacheWriteTokens: count(inputDetails.cache_write_tokens),
+    cacheWrite1hTokens: null,
     reasoningTokens,
   };
 }

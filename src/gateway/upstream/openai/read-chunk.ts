@@ -1,46 +1,21 @@
 import type { ToolCallDelta } from '../../completion.ts';
-import type { Usage } from '../../ledger/prices.ts';
 import { isRecord } from '../body.ts';
+import type { Chunk } from '../chunk.ts';
 import { readUsage } from './usage.ts';
 
-/** What one event of a stream says, beside the JSON text that is relayed as it came. */
-export interface Chunk {
-  text: string;
-  reasoning: string;
-  toolCalls: readonly ToolCallDelta[];
-  refusal: string;
-  /** Finish reasons by the index of their choice. */
-  finishReasons: readonly { choice: number; reason: string }[];
-  /** Indices of all choices that the event names. */
-  choices: readonly number[];
-  usage: Usage | null;
-  /** An event that only brings usage; relayed only to clients that asked for it. */
-  isUsageOnly: boolean;
-  model: string | null;
-  /** An error inside the stream: the provider's own object or text. */
-  error: unknown;
-}
-
-/** Whether the event is a reason to answer the client: until one comes, another provider can still be tried. */
-export function isMeaningful(chunk: Chunk): boolean {
-  return (
-    chunk.text !== '' ||
-    chunk.reasoning !== '' ||
-    chunk.refusal !== '' ||
-    chunk.toolCalls.length > 0 ||
-    chunk.finishReasons.length > 0
-  );
-}
-
 /** Reads one event. Null when it is not a JSON object; providers do send broken ones, and the rest may be whole. */
-export function readChunk(data: string): Chunk | null {
+export function parseChunk(data: string): Chunk | null {
   let value: unknown;
   try {
     value = JSON.parse(data);
   } catch {
     return null;
   }
-  if (!isRecord(value)) return null;
+  return isRecord(value) ? readChunk(value) : null;
+}
+
+/** Reads an event, or a whole answer: that has a `message` in the place of each `delta`. */
+export function readChunk(value: Record<string, unknown>): Chunk {
   const chunk = {
     text: '',
     reasoning: '',
@@ -49,6 +24,7 @@ export function readChunk(data: string): Chunk | null {
     finishReasons: [] as { choice: number; reason: string }[],
     choices: [] as number[],
     usage: readUsage(value.usage) ?? readUsage(isRecord(value.x_groq) ? value.x_groq.usage : null),
+    cost: null,
     isUsageOnly: false,
     model: typeof value.model === 'string' && value.model !== '' ? value.model : null,
     error: value.error ?? null,

@@ -8,15 +8,22 @@ import {
   UpstreamError,
   UpstreamTimeoutError,
   ValidationError,
-} from '../../../platform/errors.ts';
-import { isRecord } from '../body.ts';
-import { withoutSecret } from '../without-secret.ts';
+} from '../../platform/errors.ts';
+import { isRecord } from './body.ts';
+import { withoutSecret } from './without-secret.ts';
 
-/** A failed upstream call: the error for the caller, and whether another target may do better. */
+/**
+ * What may do better after a failure: nothing, because the request itself is at fault; the same target a little later;
+ * another key, because only the key was at fault; another target; a model with a larger context.
+ */
+export type Remedy = 'NONE' | 'SAME_TARGET' | 'OTHER_KEY' | 'OTHER_TARGET' | 'LARGER_MODEL';
+
+/** A failed upstream call: the error for the caller, and what may do better. */
 export interface Failure {
   error: SignalboxError;
-  /** False when the request itself is at fault and would fail anywhere. */
-  tryNext: boolean;
+  remedy: Remedy;
+  /** How long the provider asks to be left alone, in milliseconds; null: it did not say. */
+  retryAfterMs: number | null;
   upstreamStatus: number | null;
 }
 
@@ -39,15 +46,16 @@ export function readFailure(status: number, headers: IncomingHttpHeaders, body: 
   const { provider, attempt } = place;
   const upstream = (message: string) =>
     new UpstreamError(message, { provider, upstreamStatus: status, attempts: attempt });
-  const failed = (failure: SignalboxError, tryNext: boolean): Failure => ({
+  const failed = (failure: SignalboxError, remedy: Remedy): Failure => ({
     error: failure,
-    tryNext,
+    remedy,
+    retryAfterMs: null,
     upstreamStatus: status,
   });
 
-  if (isContextLength(error, said)) return failed(new ContextLengthError(`${provider}: ${said}`), false);
+  if (isContextLength(error, said)) return failed(new ContextLengthError(`${provider}: ${said}`), 'LARGER_MODEL');
   if (codeOf(error) === 'content_filter' || codeOf(error) === 'content_policy_violation') {
-    return failed(new ContentFilterError(`${provider}: ${said}`), false);
+    return failed(new ContentFilterError(`${provider}: ${said}`), 'NONE');
   }
   switch (effectiveStatus(status, error)) {
     case 401:
@@ -55,12 +63,15 @@ export function readFailure(status: number, headers: IncomingHttpHeaders, body: 
       // The text is not quoted: providers repeat parts of the key in it.
       return failed(
         upstream(`${provider} rejected the stored key (HTTP ${status}). An admin can set a new one.`),
-        true,
+        'OTHER_KEY',
       );
     case 402:
-      return failed(upstream(`${provider} asks for payment (HTTP ${status}).`), true);
+      return failed(upstream(`${provider} asks for payment (HTTP ${status}).`), 'OTHER_TARGET');
     case 404:
-      return failed(upstream(`${provider} does not know the model or address (HTTP ${status}): ${said}`), true);
+      return failed(
+        upstream(`${provider} does not know the model or address (HTTP ${status}): ${said}`),
+        'OTHER_TARGET',
+      );
     case 400:
     case 413:
     case 422:
@@ -68,28 +79,29 @@ export function readFailure(status: number, headers: IncomingHttpHeaders, body: 
         new ValidationError([
           { path: paramOf(error, place.secret), message: `${provider} refused the request: ${said}` },
         ]),
-        false,
+        'NONE',
       );
     case 429:
-      return failed(new RateLimitedError(`${provider} limits its requests: ${said}`, retryAfter(headers)), true);
+      return failed(new RateLimitedError(`${provider} limits its requests: ${said}`, retryAfter(headers)), 'OTHER_KEY');
     case 408:
     case 504:
       return failed(
         new UpstreamTimeoutError(`${provider} timed out (HTTP ${status}): ${said}`, 'TOTAL', attempt),
-        true,
+        'SAME_TARGET',
       );
     default:
-      return failed(upstream(`${provider} failed (HTTP ${status}): ${said}`), true);
+      return failed(upstream(`${provider} failed (HTTP ${status}): ${said}`), 'SAME_TARGET');
   }
 }
 
 /** A call that ended without an HTTP answer, or in the middle of one. */
-export function readBreak(error: unknown, place: AttemptPlace, upstreamStatus: number | null): Failure {
-  const code = isRecord(error) && typeof error.code === 'string' ? error.code : '';
+export function readBreak(thrown: unknown, place: AttemptPlace, upstreamStatus: number | null): Failure {
+  const code = isRecord(thrown) && typeof thrown.code === 'string' ? thrown.code : '';
   const { provider, attempt } = place;
   if (code === 'UND_ERR_CONNECT_TIMEOUT') {
     const message = `${provider} could not be reached within 5 seconds.`;
-    return { error: new UpstreamTimeoutError(message, 'CONNECT', attempt), tryNext: true, upstreamStatus };
+    const error = new UpstreamTimeoutError(message, 'CONNECT', attempt);
+    return { error, remedy: 'OTHER_TARGET', retryAfterMs: null, upstreamStatus };
   }
   const what =
     code === 'ECONNREFUSED' || code === 'ENOTFOUND' || code === 'EAI_AGAIN' || code === 'EHOSTUNREACH'
@@ -97,7 +109,8 @@ export function readBreak(error: unknown, place: AttemptPlace, upstreamStatus: n
       : `${provider} closed the connection before the answer was complete.`;
   return {
     error: new UpstreamError(what, { provider, upstreamStatus, attempts: attempt }),
-    tryNext: true,
+    remedy: 'SAME_TARGET',
+    retryAfterMs: null,
     upstreamStatus,
   };
 }

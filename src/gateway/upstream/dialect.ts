@@ -1,0 +1,82 @@
+import type { ModelEntry } from '../snapshot/snapshot.ts';
+import type { ParsedBody } from './body.ts';
+import type { Chunk } from './chunk.ts';
+
+/** The wire formats that Signalbox speaks with providers. */
+export type DialectName = 'OPENAI' | 'ANTHROPIC' | 'GEMINI';
+
+/** A client's chat completion on its way to one target. */
+export interface ChatRequest {
+  /** What the client sent, in the OpenAI shape. */
+  body: ParsedBody;
+  model: Pick<ModelEntry, 'name' | 'maxOutputTokens'>;
+  isStreamed: boolean;
+  /** The client asked for the usage at the end of its stream. */
+  wantsUsage: boolean;
+  /** Id of the completion; what the provider leaves unnamed is named after it. */
+  requestId: string;
+  /** Milliseconds since 1970. */
+  startedAt: number;
+  /** The images behind the http addresses that `remoteImages` named, for dialects that take no addresses. */
+  images: ReadonlyMap<string, InlineImage>;
+}
+
+export interface InlineImage {
+  /** image/png */
+  mediaType: string;
+  /** Base64. */
+  data: string;
+}
+
+/** What one event of a provider amounts to in the OpenAI dialect. */
+export interface Piece {
+  /** JSON text of a `chat.completion.chunk`, or of a whole `chat.completion`; of `{"error":{…}}` where `chunk.error` is set. */
+  data: string;
+  /** What it says. */
+  chunk: Chunk;
+}
+
+/** Reads one streamed answer: a state machine, without any input or output of its own. */
+export interface StreamReader {
+  /** The provider said that nothing follows. */
+  readonly isDone: boolean;
+  /** Every choice that appeared has its finish reason; an answer that ends without is cut off. */
+  readonly isFinished: boolean;
+  /** Takes the `data` of the next event. One that is broken gives nothing: whether the answer is whole shows at its end. */
+  push(data: string): readonly Piece[];
+  /** The stream is over. What was kept back comes now. */
+  end(): readonly Piece[];
+}
+
+/** One call in a provider's own words, and how to read what comes back. */
+export interface DialectCall {
+  /** Behind the provider's base URL, with its query: `/messages`. */
+  path: string;
+  body: Buffer;
+  /** What of the request the provider does not get as it was sent, a sentence each. */
+  warnings: readonly string[];
+  openStream(): StreamReader;
+  /**
+   * Reads an answer that was not streamed.
+   * @throws MalformedAnswer
+   */
+  readAnswer(text: string): Piece;
+}
+
+/** A wire format, as pure functions. */
+export interface Dialect {
+  /** How a key is sent: the header's name, and what stands before the key in it. */
+  auth: { header: string; prefix: string };
+  /** Headers that every call carries. */
+  headers: Readonly<Record<string, string>>;
+  /** The addresses of images that have to be fetched before `prepare`. */
+  remoteImages(body: ParsedBody): readonly string[];
+  /**
+   * Puts a request into the provider's words.
+   * @throws ValidationError when it asks for what the dialect cannot express and that must not be dropped
+   */
+  prepare(request: ChatRequest): DialectCall;
+}
+
+/** An answer that is none. The message completes "<provider> …": `sent an answer that is not JSON`. */
+export class MalformedAnswer extends Error {}

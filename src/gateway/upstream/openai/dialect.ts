@@ -1,0 +1,49 @@
+import { isRecord } from '../body.ts';
+import { type ChatRequest, type Dialect, type DialectCall, MalformedAnswer, type Piece } from '../dialect.ts';
+import { spliceMembers } from '../splice.ts';
+import { readChunk } from './read-chunk.ts';
+import { OpenAIStream } from './stream.ts';
+
+/** OpenAI chat completions: the client's own words. Requests and answers are relayed as they came. */
+export const openAIDialect: Dialect = {
+  auth: { header: 'authorization', prefix: 'Bearer ' },
+  headers: {},
+  remoteImages: () => [],
+  prepare: (request) => new OpenAICall(request),
+};
+
+class OpenAICall implements DialectCall {
+  readonly path = '/chat/completions';
+  readonly body: Buffer;
+  readonly warnings = [];
+
+  /**
+   * The body as it came, with only `model` and (so that every stream can be billed) `stream_options.include_usage` set
+   * in its bytes.
+   */
+  constructor({ body: { chat, bytes }, model, isStreamed, wantsUsage }: ChatRequest) {
+    const edits: Record<string, string> = {};
+    if (chat.model !== model.name) edits.model = JSON.stringify(model.name);
+    if (isStreamed && !wantsUsage) {
+      edits.stream_options = JSON.stringify({ ...chat.stream_options, include_usage: true });
+    }
+    this.body = Object.keys(edits).length > 0 ? spliceMembers(bytes, edits) : bytes;
+  }
+
+  openStream(): OpenAIStream {
+    return new OpenAIStream();
+  }
+
+  readAnswer(text: string): Piece {
+    let answer: unknown;
+    try {
+      answer = JSON.parse(text);
+    } catch {
+      throw new MalformedAnswer('sent an answer that is not JSON');
+    }
+    if (!isRecord(answer)) throw new MalformedAnswer('sent an answer that is not a JSON object');
+    const chunk = readChunk(answer);
+    if (chunk.error === null && chunk.choices.length === 0) throw new MalformedAnswer('sent an answer without choices');
+    return { data: text, chunk };
+  }
+}
