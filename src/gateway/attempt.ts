@@ -2,16 +2,15 @@ import type { SignalboxError } from '../platform/errors.ts';
 import { uuidv7 } from '../platform/ids.ts';
 import { picodollars } from '../platform/money.ts';
 import type { Admitted } from './admission/admit.ts';
+import { outputBound, promptOf } from './asked.ts';
 import type { AttemptReport } from './completion.ts';
 import { COUNTED_CHARACTERS, countTokens, estimateInput, maxLiability } from './ledger/estimate.ts';
 import { costOf, type PriceVersion, UNKNOWN_USAGE, type Usage } from './ledger/prices.ts';
 import type { AttemptOutcome, CompletionOrigin, Intent, RequestStatus } from './ledger/records.ts';
 import type { Step } from './routing/plan.ts';
 import type { ProviderEntry, ProviderKey } from './snapshot/snapshot.ts';
-import { isRecord, outputLimit } from './upstream/body.ts';
 import type { Chunk } from './upstream/chunk.ts';
 import type { AttemptPlace } from './upstream/failure.ts';
-import { readContent } from './upstream/openai/read-chunk.ts';
 
 /** One upstream call of a completion: what was intended, what came back so far, and what that cost. */
 export class Attempt {
@@ -32,8 +31,9 @@ export class Attempt {
   #relayedLength = 0;
 
   constructor(admitted: Admitted, origin: CompletionOrigin, { target, key, number }: Step) {
-    const { chat, bytes } = admitted.body;
+    const { bytes } = admitted.asked;
     const { provider, model } = target;
+    const bound = outputBound(admitted.asked, model.maxOutputTokens);
     this.#admitted = admitted;
     this.provider = provider;
     this.key = key;
@@ -50,7 +50,7 @@ export class Attempt {
       model: model.name,
       priceVersionId: model.price?.id ?? null,
       estimate: estimateInput(bytes.length, model.price),
-      maxLiability: maxLiability(bytes.length, outputLimit(chat) ?? model.maxOutputTokens, chat.n ?? 1, model.price),
+      maxLiability: maxLiability(bytes.length, bound, model.price),
     };
   }
 
@@ -117,12 +117,10 @@ export class Attempt {
   }
 
   #countedUsage(): Usage {
-    const prompt = this.#admitted.body.chat.messages
-      .map((message) => (isRecord(message) ? readContent(message.content) : ''))
-      .join(' ');
+    const { text, tokens } = promptOf(this.#admitted.asked);
     return {
       ...UNKNOWN_USAGE,
-      inputTokens: countTokens(prompt),
+      inputTokens: countTokens(text) + tokens,
       outputTokens: countTokens(this.#relayed, this.#relayedLength),
     };
   }

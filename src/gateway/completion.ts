@@ -2,7 +2,7 @@ import type { SignalboxError } from '../platform/errors.ts';
 import type { Picodollars } from '../platform/money.ts';
 import type { Caller } from './admission/caller.ts';
 import type { Usage } from './ledger/prices.ts';
-import type { AttemptOutcome, CompletionOutcome, Door } from './ledger/records.ts';
+import type { AttemptOutcome, CompletionOutcome, Door, Operation } from './ledger/records.ts';
 import type { ExactTarget } from './routing/exact-target.ts';
 
 /** A client's request as the doors hand it to the gateway. */
@@ -11,7 +11,8 @@ export interface CompletionRequest {
   requestId?: string;
   caller: Caller;
   door: Door;
-  /** An OpenAI chat completions body, exactly as received; the doors do not look into it. */
+  operation: Operation;
+  /** An OpenAI chat completions or embeddings body, exactly as received; the doors do not look into it. */
   body: Buffer;
   /** Aborts when the client leaves. A door may tell the gateway by `leave(requestId)` instead. */
   signal?: AbortSignal;

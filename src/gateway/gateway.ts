@@ -14,11 +14,13 @@ import { listModels, Turns } from './routing/resolve.ts';
 import { cancel, endAttempt, outcomeOf, type Run, reportOf, startAnswer, startRun } from './run.ts';
 import type { SnapshotKeeper } from './snapshot/keeper.ts';
 import { toUpstreamCall } from './upstream/call.ts';
-import type { DialectCall } from './upstream/dialect.ts';
+import type { ChatCall, DialectCall } from './upstream/dialect.ts';
 import { DIALECTS } from './upstream/dialects.ts';
 import type { Failure } from './upstream/failure.ts';
 import { Transport } from './upstream/transport.ts';
 import { Watchdog } from './upstream/watchdog.ts';
+
+type Call = ChatCall | DialectCall;
 
 export interface GatewayParts {
   snapshots: SnapshotKeeper;
@@ -146,20 +148,13 @@ export class Gateway {
   }
 
   /** The request in the words of the target's dialect; the error when those cannot say it. */
-  #prepare({ admitted, requestId, origin }: Run, { target }: Step): DialectCall | ValidationError {
-    const { body, isStreamed, wantsUsage } = admitted;
-    const { model, provider } = target;
-    const { startedAt } = origin;
+  #prepare({ admitted, requestId, origin }: Run, { target: { model, provider } }: Step): Call | ValidationError {
+    const { asked, isStreamed, wantsUsage } = admitted;
+    const dialect = DIALECTS[provider.dialect];
+    const facts = { model, requestId, startedAt: origin.startedAt };
     try {
-      return DIALECTS[provider.dialect].prepare({
-        body,
-        model,
-        isStreamed,
-        wantsUsage,
-        requestId,
-        startedAt,
-        images: new Map(),
-      });
+      if (!('chat' in asked)) return dialect.prepareEmbeddings({ body: asked, ...facts });
+      return dialect.prepare({ body: asked, isStreamed, wantsUsage, images: new Map(), ...facts });
     } catch (error) {
       if (error instanceof ValidationError) return error;
       throw error;
@@ -191,16 +186,12 @@ export class Gateway {
   }
 
   /** One upstream call. Returns what went wrong, or null when the answer is complete, settled and yielded. */
-  async *#dispatch(
-    run: Run,
-    attempt: Attempt,
-    call: DialectCall,
-  ): AsyncGenerator<CompletionEvent, Failure | null, undefined> {
+  async *#dispatch(run: Run, attempt: Attempt, call: Call): AsyncGenerator<CompletionEvent, Failure | null, undefined> {
     const { settings } = this.#parts;
     const { provider, key } = attempt;
-    const { isStreamed } = run.admitted;
+    const reader = run.admitted.isStreamed && 'openStream' in call ? call.openStream() : null;
     const limits = { firstTokenMs: settings.firstTokenTimeoutMs, stallMs: settings.stallTimeoutMs };
-    const accept = isStreamed ? 'text/event-stream' : 'application/json';
+    const accept = reader ? 'text/event-stream' : 'application/json';
     const exchange = this.#transport.post(
       toUpstreamCall(provider, key, { path: call.path, body: call.body, accept, sandbox: run.request.sandbox }),
     );
@@ -209,10 +200,10 @@ export class Gateway {
     if (run.cancelled) exchange.abort(run.cancelled);
     let isComplete = false;
     try {
-      if (isStreamed) {
+      if (reader) {
         watchdog.arm('FIRST_TOKEN', limits.firstTokenMs);
         let usageEvent: string | null = null;
-        for await (const part of receiveStream(exchange, call.openStream(), attempt, watchdog, limits)) {
+        for await (const part of receiveStream(exchange, reader, attempt, watchdog, limits)) {
           if (!run.hasStarted) yield { type: 'started', head: startAnswer(run, attempt) };
           if (part.events.length > 0) yield { type: 'events', events: part.events };
           usageEvent = part.usageEvent ?? usageEvent;

@@ -38,7 +38,8 @@ export function startRun(requestId: string, request: CompletionRequest, admitted
     apiKeyId: caller.kind === 'API_KEY' ? caller.key.id : null,
     routeId: route?.id ?? null,
     routeSlug: route?.slug ?? null,
-    requestedModel: admitted.body.chat.model ?? null,
+    operation: request.operation,
+    requestedModel: admitted.model,
     configVersion: admitted.snapshot.version,
     tags: request.tags,
   };

@@ -1,5 +1,5 @@
 import type { AttemptReport } from '../../gateway/completion.ts';
-import type { Door, RequestStatus } from '../../gateway/ledger/records.ts';
+import type { Door, Operation, RequestStatus } from '../../gateway/ledger/records.ts';
 import type { Picodollars } from '../../platform/money.ts';
 import type { ReportedUsage } from './types.ts';
 
@@ -10,6 +10,7 @@ export interface LoggedRequest {
   seq: bigint;
   status: RequestStatus;
   door: Door;
+  operation: Operation;
   isStreamed: boolean;
   startedAt: Date;
   finishedAt: Date;

@@ -1,4 +1,4 @@
-import type { Door } from '../../gateway/ledger/records.ts';
+import type { Door, Operation } from '../../gateway/ledger/records.ts';
 import { isUuid } from '../../platform/ids.ts';
 import { builder } from '../schema/builder.ts';
 import { connectionOf, pageArgs, pageComplexity, readPage } from '../schema/connections.ts';
@@ -13,6 +13,11 @@ import { AttemptType, RequestStatusEnum, UsageType } from './types.ts';
 const DoorEnum = enumOf<Door>('Door', 'The way a request came in.', {
   OPENAI: 'The OpenAI-compatible `/v1`.',
   GRAPHQL: 'GraphQL.',
+});
+
+const OperationEnum = enumOf<Operation>('Operation', 'What a request asked for.', {
+  CHAT: 'A chat completion.',
+  EMBEDDINGS: 'Embeddings of texts.',
 });
 
 const Tag = builder.objectRef<{ name: string; value: string }>('Tag').implement({
@@ -34,6 +39,7 @@ export const Request = builder.objectRef<LoggedRequest>('Request').implement({
     }),
     status: t.expose('status', { type: RequestStatusEnum, description: 'How it ended.' }),
     door: t.expose('door', { type: DoorEnum, description: 'The way it came in.' }),
+    operation: t.expose('operation', { type: OperationEnum, description: 'What was asked for.' }),
     isStreamed: t.exposeBoolean('isStreamed', { description: 'Whether its answer was streamed.' }),
     startedAt: t.expose('startedAt', { type: 'DateTime', description: 'When it was admitted.' }),
     finishedAt: t.expose('finishedAt', { type: 'DateTime', description: 'When it ended.' }),

@@ -1,6 +1,6 @@
 import type { Pool } from 'pg';
 import type { AttemptReport } from '../../gateway/completion.ts';
-import type { Door, RequestStatus } from '../../gateway/ledger/records.ts';
+import type { Door, Operation, RequestStatus } from '../../gateway/ledger/records.ts';
 import { ERROR_CODES, type ErrorCode } from '../../platform/errors.ts';
 import { type Picodollars, picodollars } from '../../platform/money.ts';
 import { once } from '../../platform/once.ts';
@@ -31,6 +31,7 @@ interface OutcomeRow {
 interface CompletionRow extends OutcomeRow {
   seq: string;
   door: Door;
+  operation: Operation;
   is_streamed: boolean;
   user_id: string | null;
   api_key_id: string | null;
@@ -66,7 +67,7 @@ export async function readRequests(
   limit: number,
 ): Promise<LoggedRequest[]> {
   const { rows } = await pool.query<CompletionRow>(
-    `SELECT ${OUTCOME}, seq::text, door, is_streamed, user_id, api_key_id, route_slug, requested_model, attempt_count,
+    `SELECT ${OUTCOME}, seq::text, door, operation, is_streamed, user_id, api_key_id, route_slug, requested_model, attempt_count,
             config_version::text, tags, warnings
        FROM completions WHERE ${condition.sql} ORDER BY ${order} LIMIT ${limit}`,
     condition.values,
@@ -106,6 +107,7 @@ function toRequest(row: CompletionRow, attempts: () => Promise<Attempts>): Logge
     seq: BigInt(row.seq),
     status: row.status,
     door: row.door,
+    operation: row.operation,
     isStreamed: row.is_streamed,
     startedAt: row.started_at,
     finishedAt: row.finished_at,

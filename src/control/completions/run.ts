@@ -62,5 +62,5 @@ function tryToRequest(context: Caller, input: CompletionInput): CompletionReques
 }
 
 function toRequest({ caller, signal }: Caller, input: CompletionInput, isStreamed: boolean): CompletionRequest {
-  return { caller, door: 'GRAPHQL', signal, sandbox: null, ...toOpenAI(input, isStreamed) };
+  return { caller, door: 'GRAPHQL', operation: 'CHAT', signal, sandbox: null, ...toOpenAI(input, isStreamed) };
 }

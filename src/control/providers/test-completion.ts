@@ -46,6 +46,7 @@ export async function testCompletion(
   const completion = gateway.complete({
     ...asking,
     door: 'GRAPHQL',
+    operation: 'CHAT',
     sandbox: null,
     body: toBody(provider, request),
     tags: { purpose: 'provider-test' },

@@ -34,7 +34,8 @@ const seedProviders = z.array(
         cacheReadPrice: price.optional(),
         cacheWritePrice: price.optional(),
         contextTokens: z.int(),
-        maxOutputTokens: z.int(),
+        /** Absent: it answers with no tokens, as models for embeddings do. */
+        maxOutputTokens: z.int().optional(),
       }),
     ),
   }),

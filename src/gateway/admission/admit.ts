@@ -4,13 +4,19 @@ import { resolveExactly } from '../routing/exact-target.ts';
 import { type Resolution, resolve, type Turns } from '../routing/resolve.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
 import { type ParsedBody, parseBody } from '../upstream/body.ts';
+import { type ParsedEmbeddings, parseEmbeddings } from '../upstream/embeddings-body.ts';
 
 const MOST_TAGS = 10;
 const LONGEST_TAG = 200;
 
+/** What a client wants: a chat completion, or embeddings. */
+export type Asked = ParsedBody | ParsedEmbeddings;
+
 /** A request that may be dispatched: what it says and where it may go. */
 export interface Admitted {
-  body: ParsedBody;
+  asked: Asked;
+  /** What the client put in `model`. */
+  model: string | null;
   snapshot: Snapshot;
   resolution: Resolution;
   isStreamed: boolean;
@@ -43,16 +49,19 @@ export function admit(
     throw new OverloadedError(`${rules.mostRunning} completions are running on this server, the most it takes.`, 1);
   }
   checkTags(request.tags);
-  const body = parseBody(request.body);
-  const isStreamed = body.chat.stream === true;
+  const asked = request.operation === 'EMBEDDINGS' ? parseEmbeddings(request.body) : parseBody(request.body);
+  const chat = 'chat' in asked ? asked.chat : null;
+  const model = 'chat' in asked ? (asked.chat.model ?? null) : asked.embeddings.model;
+  const isStreamed = chat?.stream === true;
   return {
-    body,
+    asked,
+    model,
     snapshot,
     resolution: request.target
       ? resolveExactly(request.target, snapshot)
-      : resolve(body.chat.model ?? null, snapshot, request.caller, turns),
+      : resolve(model, snapshot, request.caller, turns),
     isStreamed,
-    wantsUsage: isStreamed && body.chat.stream_options?.include_usage === true,
+    wantsUsage: isStreamed && chat.stream_options?.include_usage === true,
   };
 }
 

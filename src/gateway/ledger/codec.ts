@@ -64,6 +64,7 @@ export function encodeIntent(intent: Intent): string {
     wholeNumber(intent.estimate.inputTokens),
     moneyText(intent.estimate.cost),
     moneyText(intent.maxLiability),
+    origin.operation,
   ];
   return storableJson(tuple);
 }
@@ -139,11 +140,13 @@ function decodeIntent(tuple: IntentTuple): JournalEntry {
     estimatedInputTokens,
     estimatedCost,
     maxLiability,
+    operation = 'CHAT',
   ] = tuple;
   const origin = {
     completionId,
     startedAt,
     door,
+    operation,
     isStreamed,
     userId,
     apiKeyId,

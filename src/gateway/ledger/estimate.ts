@@ -22,18 +22,18 @@ export function estimateInput(
 /**
  * The most a call can cost. A token is at least one byte, so the body's bytes at the dearest input price bound the
  * input; the output is bounded by what the request or the model allows.
+ * @param outputBound tokens over all choices
  * @returns null when price or output limit are unknown
  */
 export function maxLiability(
   bodyBytes: number,
-  outputLimit: number | null,
-  choices: number,
+  outputBound: number | null,
   price: PriceVersion | null,
 ): Picodollars | null {
-  if (!price || outputLimit === null) return null;
+  if (!price || outputBound === null) return null;
   const { input, output, cacheRead = 0, cacheWrite = 0 } = price.components;
   const dearestInput = Math.max(input, cacheRead, cacheWrite);
-  return picodollars(BigInt(bodyBytes) * BigInt(dearestInput) + BigInt(outputLimit) * BigInt(choices) * BigInt(output));
+  return picodollars(BigInt(bodyBytes) * BigInt(dearestInput) + BigInt(outputBound) * BigInt(output));
 }
 
 /**

@@ -6,12 +6,16 @@ export type RequestStatus = 'SUCCEEDED' | 'FAILED' | 'CANCELLED' | 'INDETERMINAT
 
 export type Door = 'OPENAI' | 'GRAPHQL';
 
+/** What was asked for: a chat completion, or embeddings. */
+export type Operation = 'CHAT' | 'EMBEDDINGS';
+
 /** What is known of a completion before its first attempt; enough to write its row if the server dies. */
 export interface CompletionOrigin {
   completionId: string;
   /** Milliseconds since 1970. */
   startedAt: number;
   door: Door;
+  operation: Operation;
   isStreamed: boolean;
   userId: string | null;
   apiKeyId: string | null;

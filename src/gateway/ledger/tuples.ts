@@ -1,5 +1,5 @@
 import type { ErrorCode } from '../../platform/errors.ts';
-import type { Door, RequestStatus } from './records.ts';
+import type { Door, Operation, RequestStatus } from './records.ts';
 
 /** The records of journal format 1, as they stand in its JSON. Bigints are strings; a new member goes to the end. */
 
@@ -36,6 +36,7 @@ export type IntentTuple = [
   estimatedInputTokens: number,
   estimatedCost: string | null,
   maxLiability: string | null,
+  operation?: Operation,
 ];
 
 export type AttemptTuple = [

@@ -19,13 +19,21 @@ export interface ParsedBody {
   chat: ChatBody;
 }
 
-const LONGEST_MODEL_NAME = 300;
+export const LONGEST_MODEL_NAME = 300;
 
 /**
  * Reads a chat completions body.
  * @throws ValidationError when it is not JSON in UTF-8, or a member that Signalbox needs has the wrong type
  */
 export function parseBody(bytes: Buffer): ParsedBody {
+  const value = parseJsonObject(bytes);
+  const issues = check(value);
+  if (issues.length > 0) throw new ValidationError(issues);
+  return { bytes, chat: value as unknown as ChatBody };
+}
+
+/** @throws ValidationError when the bytes are not a JSON object in UTF-8 */
+export function parseJsonObject(bytes: Buffer): Record<string, unknown> {
   if (!isUtf8(bytes)) throw invalid('', 'The body is not valid UTF-8.');
   let value: unknown;
   try {
@@ -34,9 +42,7 @@ export function parseBody(bytes: Buffer): ParsedBody {
     throw invalid('', 'The body is not valid JSON.');
   }
   if (!isRecord(value)) throw invalid('', 'The body must be a JSON object.');
-  const issues = check(value);
-  if (issues.length > 0) throw new ValidationError(issues);
-  return { bytes, chat: value as unknown as ChatBody };
+  return value;
 }
 
 /** The most tokens the body lets the provider answer, for each of its `n` choices; null when it sets no limit. */

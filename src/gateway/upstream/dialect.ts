@@ -1,24 +1,33 @@
 import type { ModelEntry } from '../snapshot/snapshot.ts';
 import type { ParsedBody } from './body.ts';
 import type { Chunk } from './chunk.ts';
+import type { ParsedEmbeddings } from './embeddings-body.ts';
 
 /** The wire formats that Signalbox speaks with providers. */
 export type DialectName = 'OPENAI' | 'ANTHROPIC' | 'GEMINI';
 
-/** A client's chat completion on its way to one target. */
-export interface ChatRequest {
-  /** What the client sent, in the OpenAI shape. */
-  body: ParsedBody;
+/** A client's request on its way to one target. */
+interface RequestFacts {
   model: Pick<ModelEntry, 'name' | 'maxOutputTokens'>;
-  isStreamed: boolean;
-  /** The client asked for the usage at the end of its stream. */
-  wantsUsage: boolean;
   /** Id of the completion; what the provider leaves unnamed is named after it. */
   requestId: string;
   /** Milliseconds since 1970. */
   startedAt: number;
+}
+
+export interface ChatRequest extends RequestFacts {
+  /** What the client sent, in the OpenAI shape. */
+  body: ParsedBody;
+  isStreamed: boolean;
+  /** The client asked for the usage at the end of its stream. */
+  wantsUsage: boolean;
   /** The images behind the http addresses that `remoteImages` named, for dialects that take no addresses. */
   images: ReadonlyMap<string, InlineImage>;
+}
+
+export interface EmbeddingsRequest extends RequestFacts {
+  /** What the client sent, in the OpenAI shape. */
+  body: ParsedEmbeddings;
 }
 
 export interface InlineImage {
@@ -30,7 +39,7 @@ export interface InlineImage {
 
 /** What one event of a provider amounts to in the OpenAI dialect. */
 export interface Piece {
-  /** JSON text of a `chat.completion.chunk`, or of a whole `chat.completion`; of `{"error":{…}}` where `chunk.error` is set. */
+  /** JSON text of a `chat.completion.chunk`, or of a whole `chat.completion` or list of embeddings; of `{"error":{…}}` where `chunk.error` is set. */
   data: string;
   /** What it says. */
   chunk: Chunk;
@@ -48,19 +57,23 @@ export interface StreamReader {
   end(): readonly Piece[];
 }
 
-/** One call in a provider's own words, and how to read what comes back. */
+/** One call in a provider's own words, and how to read what comes back whole. */
 export interface DialectCall {
   /** Behind the provider's base URL, with its query: `/messages`. */
   path: string;
   body: Buffer;
   /** What of the request the provider does not get as it was sent, a sentence each. */
   warnings: readonly string[];
-  openStream(): StreamReader;
   /**
    * Reads an answer that was not streamed.
    * @throws MalformedAnswer
    */
   readAnswer(text: string): Piece;
+}
+
+/** A chat call can be answered as a stream. */
+export interface ChatCall extends DialectCall {
+  openStream(): StreamReader;
 }
 
 /** A wire format, as pure functions. */
@@ -75,7 +88,12 @@ export interface Dialect {
    * Puts a request into the provider's words.
    * @throws ValidationError when it asks for what the dialect cannot express and that must not be dropped
    */
-  prepare(request: ChatRequest): DialectCall;
+  prepare(request: ChatRequest): ChatCall;
+  /**
+   * The same for embeddings.
+   * @throws ValidationError also where the dialect has none
+   */
+  prepareEmbeddings(request: EmbeddingsRequest): DialectCall;
 }
 
 /** An answer that is none. The message completes "<provider> …": `sent an answer that is not JSON`. */

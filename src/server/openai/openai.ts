@@ -2,11 +2,12 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Services } from '../../control/schema/context.ts';
 import type { Caller } from '../../gateway/admission/caller.ts';
 import { assertWithinLimit } from '../../gateway/admission/rate-limit.ts';
+import type { Operation } from '../../gateway/ledger/records.ts';
 import { AuthenticationError, ModelNotFoundError, shorten, ValidationError } from '../../platform/errors.ts';
 import { clientAddress } from '../client-address.ts';
 import { credentialOf, identify } from '../identify.ts';
 import { rateLimitHeaders } from '../rate-limit-headers.ts';
-import { answerChatCompletion } from './chat-completions.ts';
+import { answerOpenAICall } from './answer.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -15,7 +16,7 @@ declare module 'fastify' {
   }
 }
 
-/** The OpenAI-compatible door: `/v1/chat/completions` and `/v1/models`. */
+/** The OpenAI-compatible door: `/v1/chat/completions`, `/v1/embeddings` and `/v1/models`. */
 export function registerOpenAI(app: FastifyInstance, services: Services): void {
   app.decorateRequest('caller', null);
   app.addHook('onRequest', (request, reply, done) => {
@@ -25,17 +26,19 @@ export function registerOpenAI(app: FastifyInstance, services: Services): void {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
 
-  app.post('/v1/chat/completions', (request, reply) => {
-    const body = request.body;
+  const answer = (operation: Operation) => (request: FastifyRequest, reply: FastifyReply) => {
+    const { id: requestId, body } = request;
     if (!isJson(request) || !Buffer.isBuffer(body)) {
       throw new ValidationError([
         { path: '', message: 'Send the body as JSON, with "content-type: application/json".' },
       ]);
     }
-    const call = { requestId: request.id, caller: callerOf(request), body, headers: reply.getHeaders() };
+    const call = { requestId, caller: callerOf(request), operation, body, headers: reply.getHeaders() };
     reply.hijack();
-    return answerChatCompletion(request.raw, reply.raw, call, services);
-  });
+    return answerOpenAICall(request.raw, reply.raw, call, services);
+  };
+  app.post('/v1/chat/completions', answer('CHAT'));
+  app.post('/v1/embeddings', answer('EMBEDDINGS'));
 
   app.get('/v1/models', async (request) => {
     const models = services.gateway.models(callerOf(request));

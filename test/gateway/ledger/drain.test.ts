@@ -134,6 +134,7 @@ describe('the drain', () => {
       started_at: new Date('2026-11-20T10:00:00.123Z'),
       status: 'SUCCEEDED',
       door: 'OPENAI',
+      operation: 'CHAT',
       is_streamed: true,
       user_id: user,
       api_key_id: user,

@@ -35,6 +35,7 @@ export function intent(changes: Partial<Intent> = {}, origin: Partial<Intent['or
       completionId: uuidv7(),
       startedAt,
       door: 'OPENAI',
+      operation: 'CHAT',
       isStreamed: true,
       userId: null,
       apiKeyId: null,

@@ -9,7 +9,14 @@ const log = createLog({ logLevel: 'silent' });
 const ledger = await openLedger({ directory, serverId, clusterId, connection, fsync, log });
 const say = (line) => writeSync(1, `${line}\n`);
 const providerId = uuidv7();
-const usage = { inputTokens: 7, outputTokens: 9, cachedTokens: null, cacheWriteTokens: null, reasoningTokens: null };
+const usage = {
+  inputTokens: 7,
+  outputTokens: 9,
+  cachedTokens: null,
+  cacheWriteTokens: null,
+  cacheWrite1hTokens: null,
+  reasoningTokens: null,
+};
 
 function makeIntent(origin, number) {
   return {
@@ -32,6 +39,7 @@ async function complete() {
     completionId: uuidv7(),
     startedAt: Date.now(),
     door: 'OPENAI',
+    operation: 'CHAT',
     isStreamed: true,
     userId: null,
     apiKeyId: null,

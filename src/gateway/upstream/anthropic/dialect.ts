@@ -1,3 +1,4 @@
+import { invalid } from '../../../platform/errors.ts';
 import type { Dialect } from '../dialect.ts';
 
 export const anthropicDialect: Dialect = {
@@ -6,5 +7,8 @@ export const anthropicDialect: Dialect = {
   remoteImages: () => [],
   prepare: () => {
     throw new Error('follows');
+  },
+  prepareEmbeddings: () => {
+    throw invalid('model', 'must be another one: Anthropic has no embeddings');
   },
 };

@@ -1,4 +1,5 @@
 import type { Dialect } from '../dialect.ts';
+import { GeminiEmbeddings } from './embeddings.ts';
 
 export const geminiDialect: Dialect = {
   auth: { header: 'x-api-key', prefix: '' },
@@ -7,4 +8,5 @@ export const geminiDialect: Dialect = {
   prepare: () => {
     throw new Error('follows');
   },
+  prepareEmbeddings: (request) => new GeminiEmbeddings(request),
 };

@@ -1,6 +1,7 @@
-import { isRecord } from '../body.ts';
-import { type ChatRequest, type Dialect, type DialectCall, MalformedAnswer, type Piece } from '../dialect.ts';
+import { type ChatCall, type ChatRequest, type Dialect, MalformedAnswer, type Piece } from '../dialect.ts';
 import { spliceMembers } from '../splice.ts';
+import { OpenAIEmbeddings } from './embeddings.ts';
+import { parseAnswer } from './parse-answer.ts';
 import { readChunk } from './read-chunk.ts';
 import { OpenAIStream } from './stream.ts';
 
@@ -10,9 +11,10 @@ export const openAIDialect: Dialect = {
   headers: {},
   remoteImages: () => [],
   prepare: (request) => new OpenAICall(request),
+  prepareEmbeddings: (request) => new OpenAIEmbeddings(request),
 };
 
-class OpenAICall implements DialectCall {
+class OpenAICall implements ChatCall {
   readonly path = '/chat/completions';
   readonly body: Buffer;
   readonly warnings = [];
@@ -35,13 +37,7 @@ class OpenAICall implements DialectCall {
   }
 
   readAnswer(text: string): Piece {
-    let answer: unknown;
-    try {
-      answer = JSON.parse(text);
-    } catch {
-      throw new MalformedAnswer('sent an answer that is not JSON');
-    }
-    if (!isRecord(answer)) throw new MalformedAnswer('sent an answer that is not a JSON object');
+    const answer = parseAnswer(text);
     const chunk = readChunk(answer);
     if (chunk.error === null && chunk.choices.length === 0) throw new MalformedAnswer('sent an answer without choices');
     return { data: text, chunk };

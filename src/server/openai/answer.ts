@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Services } from '../../control/schema/context.ts';
 import type { Caller } from '../../gateway/admission/caller.ts';
 import type { AnswerHead, CompletionEvent, CompletionReport } from '../../gateway/completion.ts';
+import type { Operation } from '../../gateway/ledger/records.ts';
 import type { SignalboxError } from '../../platform/errors.ts';
 import { toUsd } from '../../platform/money.ts';
 import { retryHeaders, toOpenAIError } from './errors.ts';
@@ -12,19 +13,23 @@ import { addHead, addReport, type Headers } from './headers.ts';
 const PING_MS = 10_000;
 
 /** What the door knows of a call when it hands it over. */
-export interface ChatCall {
+export interface OpenAICall {
   requestId: string;
   caller: Caller;
+  operation: Operation;
   body: Buffer;
   /** Headers that every answer to it carries (rate limits, CORS); the answer's own are added to them. */
   headers: Headers;
 }
 
-/** `POST /v1/chat/completions`, streamed or not: writes what the gateway yields in the words of the OpenAI API. */
-export async function answerChatCompletion(
+/**
+ * `POST /v1/chat/completions`, streamed or not, and `POST /v1/embeddings`: writes what the gateway yields in the words of
+ * the OpenAI API.
+ */
+export async function answerOpenAICall(
   request: IncomingMessage,
   response: ServerResponse,
-  call: ChatCall,
+  call: OpenAICall,
   services: Services,
 ): Promise<void> {
   const sandbox = request.headers['x-sandbox'];
@@ -35,6 +40,7 @@ export async function answerChatCompletion(
     requestId: call.requestId,
     caller: call.caller,
     door: 'OPENAI',
+    operation: call.operation,
     body: call.body,
     tags: parseTags(request.headers['x-signalbox-tags']),
     sandbox: typeof sandbox === 'string' ? sandbox : null,
