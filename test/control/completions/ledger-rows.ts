@@ -45,6 +45,7 @@ function usual() {
   const now = new Date();
   return {
     ...{ id: uuidv7(), server_id: 'test', started_at: now, finished_at: now, status: 'SUCCEEDED', door: 'OPENAI' },
+    operation: 'CHAT',
     ...{ is_streamed: false, is_estimated: false, latency_ms: 1, attempt_count: 1, config_version: 1, tags: {} },
     warnings: [],
   };

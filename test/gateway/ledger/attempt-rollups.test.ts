@@ -92,8 +92,19 @@ describe('the roll-ups of attempts', () => {
     );
     const before = batchOf(randomCompletions(300, 12));
     const completions = before.completions.map((completion, index) => completionRow(completion, BigInt(index), 'old'));
-    await client.query(insertRows('completions', COMPLETION_COLUMNS), [JSON.stringify(completions)]);
-    await client.query(insertRows('attempts', ATTEMPT_COLUMNS), [JSON.stringify(before.attempts.map(attemptRow))]);
+    // Of the columns of today, the first version had these.
+    const columnsThen = async (table: string, columns: Readonly<Record<string, string>>) => {
+      const rows = await query<{ name: string }>(
+        `SELECT column_name AS name FROM information_schema.columns WHERE table_name = '${table}'`,
+      );
+      return Object.fromEntries(rows.flatMap(({ name }) => (columns[name] ? [[name, columns[name]]] : [])));
+    };
+    await client.query(insertRows('completions', await columnsThen('completions', COMPLETION_COLUMNS)), [
+      JSON.stringify(completions),
+    ]);
+    await client.query(insertRows('attempts', await columnsThen('attempts', ATTEMPT_COLUMNS)), [
+      JSON.stringify(before.attempts.map(attemptRow)),
+    ]);
     await client.query(FIRST_SERIES);
     await client.query(FIRST_ROLLUPS);
     for (const { id, started_at, latency_ms } of await query(
