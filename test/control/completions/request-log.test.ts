@@ -62,6 +62,7 @@ async function fill(): Promise<string[]> {
       server_id: 'test',
       status: failed ? 'FAILED' : 'SUCCEEDED',
       door: 'OPENAI',
+      operation: 'CHAT',
       is_streamed: false,
       user_id: index % 3 === 0 ? user.id : null,
       route_slug: index % 2 === 0 ? 'default' : null,
