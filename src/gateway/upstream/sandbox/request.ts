@@ -2,14 +2,15 @@ import { isUtf8 } from 'node:buffer';
 import { invalid } from '../../../platform/errors.ts';
 import { isRecord } from '../body.ts';
 import { type Controls, parseControls } from './controls.ts';
-import type { ChatCall, Reading } from './dialect.ts';
+import type { ChatCall, Reading, SandboxDialect } from './dialect.ts';
 import { digestOf } from './digest.ts';
 import type { Fault } from './faults.ts';
 
 const SLOW_FIRST_TOKEN_MS = 30_000;
 
 /** A checked chat request. */
-export interface SandboxRequest extends ChatCall, Reading {
+export interface SandboxRequest extends Reading {
+  dialect: SandboxDialect;
   controls: Controls;
   /** What goes wrong: as asked for, or as the model has it. */
   fault: Fault | null;
@@ -26,11 +27,12 @@ export interface SandboxRequest extends ChatCall, Reading {
 export function parseRequest(bytes: Buffer, call: ChatCall): SandboxRequest {
   const body = parseObject(bytes);
   const digest = digestOf(call.named ? { ...body, model: call.named.model } : body);
-  const reading = call.dialect.read(body, call);
+  const { dialect } = call;
+  const { ask, isStream, voice } = dialect.read(body, call);
   const controls = parseControls(body.sandbox, call.headers['x-sandbox']?.toString());
-  const fault = controls.fault ?? (controls.status === undefined ? reading.ask.model.fault : 'status');
+  const fault = controls.fault ?? (controls.status === undefined ? ask.model.fault : 'status');
   const firstTokenMs = controls.firstTokenMs ?? (fault === 'slow-first-token' ? SLOW_FIRST_TOKEN_MS : 0);
-  return { ...call, ...reading, controls, fault, firstTokenMs, digest };
+  return { dialect, ask, isStream, voice, controls, fault, firstTokenMs, digest };
 }
 
 /**
