@@ -67,7 +67,7 @@ export function effortOfBudget(budget: number): Effort {
 }
 
 /**
- * The tools of these names, each once.
+ * The first tool of each of these names.
  * @param param where the names stand in the request.
  * @throws ValidationError for a name that no tool has.
  */
