@@ -139,6 +139,7 @@ describe('the events of a stream', () => {
       cache_creation_input_tokens: 0,
       cache_read_input_tokens: 0,
       output_tokens: usage.output_tokens,
+      output_tokens_details: { thinking_tokens: 0 },
     });
   });
 });
@@ -207,7 +208,11 @@ describe('thinking', () => {
     const [thinking, text] = message.content;
     if (thinking?.type !== 'thinking' || text?.type !== 'text') throw new Error('expected thinking, then text');
     expect(thinking.signature).toMatch(/^[\w+/]+=*$/);
-    expect(message.usage.output_tokens).toBe(countTokens(thinking.thinking) + countTokens(text.text));
+    const thought = countTokens(thinking.thinking);
+    expect(message.usage).toMatchObject({
+      output_tokens: thought + countTokens(text.text),
+      output_tokens_details: { thinking_tokens: thought },
+    });
   });
 
   it('is as long as the effort or the budget says, and absent unless asked for', async () => {

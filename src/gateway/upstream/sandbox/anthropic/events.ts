@@ -4,7 +4,7 @@ import type { Failure } from '../failure.ts';
 import { signatureOf } from '../signature.ts';
 import type { Tally } from '../tally.ts';
 import { writeError } from './errors.ts';
-import { endOf, messageHead, promptUsage, usageAtStart } from './message.ts';
+import { endOf, messageHead, outputUsage, promptUsage, wholePromptUsage } from './message.ts';
 
 /** A content block that is not closed yet. */
 type OpenBlock = 'none' | 'thinking' | 'text' | 'tool_use';
@@ -28,7 +28,7 @@ export class MessageEvents implements EventWriter {
   begin(): string[] {
     const unfinished = { content: [], stop_reason: null, stop_sequence: null, stop_details: null };
     // What is said here of the output is a first guess; `message_delta` has the count.
-    const usage = { ...usageAtStart(this.answer), output_tokens: 1, service_tier: 'standard' };
+    const usage = { ...wholePromptUsage(this.answer), output_tokens: 1, service_tier: 'standard' };
     return [event('message_start', { message: { ...messageHead(this.answer), ...unfinished, usage } })];
   }
 
@@ -58,7 +58,7 @@ export class MessageEvents implements EventWriter {
   }
 
   end(): string {
-    const usage = { ...promptUsage(this.answer), output_tokens: this.tally.completion };
+    const usage = { ...promptUsage(this.answer), ...outputUsage(this.tally) };
     return event('message_delta', { delta: this.ended && endOf(this.ended), usage });
   }
 

@@ -35,7 +35,7 @@ export function writeMessage(
     ...messageHead(answer),
     content,
     ...(only && endOf(only.finish)),
-    usage: { ...usageAtStart(answer), output_tokens: tally.completion, service_tier: 'standard' },
+    usage: { ...wholePromptUsage(answer), ...outputUsage(tally), service_tier: 'standard' },
   });
 }
 
@@ -66,12 +66,17 @@ export function promptUsage({ promptTokens, cachedTokens, cacheWriteTokens }: An
 }
 
 /** The usage of the prompt, with the cache's writes by how long they last. */
-export function usageAtStart(answer: Answer) {
+export function wholePromptUsage(answer: Answer) {
   const { cacheWriteTokens } = answer;
   return {
     ...promptUsage(answer),
     cache_creation: { ephemeral_5m_input_tokens: cacheWriteTokens, ephemeral_1h_input_tokens: 0 },
   };
+}
+
+/** The usage of the answer so far, thinking included. */
+export function outputUsage({ completion, reasoning }: Tally) {
+  return { output_tokens: completion, output_tokens_details: { thinking_tokens: reasoning } };
 }
 
 /** The arguments of a call; those of one that was cut off are none. */
