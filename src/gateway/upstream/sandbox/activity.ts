@@ -1,6 +1,7 @@
+import type { DialectName } from '../dialect.ts';
 import type { Client, Outcome } from './client.ts';
 
-/** Counts of chat completion requests since the start; `requests` is the sum of the others. */
+/** Counts of requests for answers and embeddings, of all dialects, since the start; `requests` is the sum of the others. */
 export interface SandboxStats {
   requests: number;
   /** Not answered to the end yet. */
@@ -14,9 +15,12 @@ export interface SandboxStats {
   refused: number;
 }
 
-/** A chat completion request, without what was said. */
+/** A request for an answer or an embedding, without what was said. */
 export interface RequestRecord {
-  /** Id of the completion; null when the request was refused or is not read yet. */
+  dialect: DialectName;
+  /** The first 8 hex digits of its key's SHA-256; null for a request without a key. */
+  keyHint: string | null;
+  /** Id of the answer; null for embeddings, and when the request was refused or is not read yet. */
   id: string | null;
   model: string | null;
   startedAt: Date;
@@ -32,8 +36,16 @@ export class Activity {
   private readonly records: RequestRecord[] = [];
 
   /** Notes a request and, when its client's connection is done with it, how it ended. */
-  begin(client: Client): RequestRecord {
-    const record: RequestRecord = { id: null, model: null, startedAt: new Date(), finishedAt: null, outcome: 'active' };
+  begin(client: Client, dialect: DialectName, keyHint: string | null): RequestRecord {
+    const record: RequestRecord = {
+      dialect,
+      keyHint,
+      id: null,
+      model: null,
+      startedAt: new Date(),
+      finishedAt: null,
+      outcome: 'active',
+    };
     this.records[this.counts.requests % RECORDS_KEPT] = record;
     this.counts.requests++;
     this.counts.active++;

@@ -1,4 +1,5 @@
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import type { ErrorAnswer } from './failure.ts';
 
 /** How a request ended: `aborted` by the client, `faulted` as it was asked for, or `refused` as wrong. */
 export type Outcome = 'completed' | 'aborted' | 'faulted' | 'refused';
@@ -39,6 +40,11 @@ export class Client {
     const length = Buffer.byteLength(body);
     this.response.writeHead(status, { 'content-type': 'application/json', 'content-length': length, ...headers });
     this.end(body, outcome);
+  }
+
+  /** An error, and nothing else. */
+  refuse({ status, body, headers }: ErrorAnswer, outcome: Outcome = 'refused'): void {
+    this.answer(status, body, headers, outcome);
   }
 
   /** The headers of a 200. They leave with the first byte of the body, or at once if asked. */

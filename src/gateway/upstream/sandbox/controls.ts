@@ -18,12 +18,14 @@ const controls = z.strictObject({
   outputTokens: z.int().min(1).max(MOST_TOKENS).optional(),
   /** How many of the prompt's tokens the usage calls cached, at most all of them. */
   cachedTokens: z.int().min(0).max(MOST_TOKENS).optional(),
+  /** How many of the others it says were written to the cache; told by Anthropic alone. */
+  cacheWriteTokens: z.int().min(0).max(MOST_TOKENS).optional(),
   fault: z.enum(FAULTS).optional(),
   /** Tokens before a fault in the middle; absent: two thirds of the answer. */
   faultAfter: z.int().min(0).max(MOST_TOKENS).optional(),
   /** HTTP status of the fault `status`, which it implies. */
   status: z.int().min(400).max(599).optional(),
-  /** Seconds in the `retry-after` header of the fault `status`. */
+  /** Seconds to wait after the fault `status`: in the header `retry-after`, with Gemini in the body of a 429. */
   retryAfter: z.int().min(0).max(A_DAY_S).optional(),
 });
 

@@ -1,6 +1,6 @@
 /** What can be made to go wrong, by the control `fault` or by asking for the model `sandbox-fault-<fault>`. */
 export const FAULTS = [
-  /** An HTTP error with an OpenAI-shaped body; `status` and `retryAfter` shape it. */
+  /** An HTTP error with its dialect's body; `status` and `retryAfter` shape it. */
   'status',
   /** The socket is reset before any header. */
   'reset',
@@ -12,11 +12,11 @@ export const FAULTS = [
   'stall',
   /** The socket is closed in the middle of the body. */
   'cut',
-  /** A clean end of the body in the middle: no finish reason, no `[DONE]`; not streamed: JSON that stops short. */
+  /** A clean end of the body in the middle: no finish reason, nothing behind it; not streamed: JSON that stops short. */
   'end',
   /** One chunk in the middle is not JSON, the rest is whole; not streamed: a body that is not JSON. */
   'malformed',
-  /** Everything but `[DONE]`; changes nothing where the answer is not streamed. */
+  /** Everything but `[DONE]` or `message_stop`; changes nothing for Gemini, and where the answer is not streamed. */
   'no-done',
   /** Status 200 with an error as its JSON body, also where a stream was asked for. */
   'error-body',
@@ -24,9 +24,9 @@ export const FAULTS = [
   'error-event',
   /** An error event in the middle ends the stream; not streamed: as `error-body`. */
   'mid-error',
-  /** 400 `context_length_exceeded`. */
+  /** 400, because the prompt is a token too long. */
   'context-length',
-  /** The answer stops in the middle with the finish reason `content_filter`. */
+  /** The answer stops in the middle: `content_filter`, stop reason `refusal`, finish reason `SAFETY`. */
   'content-filter',
 ] as const;
 

@@ -1,3 +1,4 @@
+import type { ChatCall } from './dialect.ts';
 import type { SandboxRequest } from './request.ts';
 
 /** A body that has been sent, and what it takes to send it again. */
@@ -33,10 +34,11 @@ export class Recall {
   }
 }
 
-/** Names a request by its bytes; null for one that is too large to be kept. */
-export function recallKey(bytes: Buffer, header: string | undefined): string | null {
+/** Names a request by its bytes and what is said beside them; null for one that is too large to be kept. */
+export function recallKey(bytes: Buffer, { dialect, named, headers }: ChatCall): string | null {
   if (bytes.length > LARGEST_KEY_BYTES) return null;
-  return header ? `${header}\n${bytes.toString('latin1')}` : bytes.toString('latin1');
+  const beside = named ? `${named.model} ${named.isStream}` : (headers['anthropic-version'] ?? '');
+  return `${dialect.name} ${beside}\n${headers['x-sandbox'] ?? ''}\n${bytes.toString('latin1')}`;
 }
 
 /** Whether an answer to the request is sent at once and as it should be. */

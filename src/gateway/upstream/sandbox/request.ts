@@ -1,87 +1,16 @@
 import { isUtf8 } from 'node:buffer';
-import * as z from 'zod';
 import { invalid } from '../../../platform/errors.ts';
+import { isRecord } from '../body.ts';
 import { type Controls, parseControls } from './controls.ts';
+import type { ChatCall, Reading, SandboxDialect } from './dialect.ts';
 import { digestOf } from './digest.ts';
 import type { Fault } from './faults.ts';
-import { firstIssue } from './issues.ts';
-import { findModel, type SandboxModel } from './models.ts';
 
 const SLOW_FIRST_TOKEN_MS = 30_000;
 
-const part = z
-  .object({ type: z.string(), text: z.string().optional(), image_url: z.object({ url: z.string() }).optional() })
-  .refine((value) => value.type !== 'text' || value.text !== undefined, 'a text part needs its text')
-  .refine((value) => value.type !== 'image_url' || value.image_url, 'an image_url part needs its image_url');
-const content = z.union([z.string(), z.array(part).min(1)], 'expected a string or an array of content parts');
-const toolCall = z.object({ id: z.string(), function: z.object({ name: z.string(), arguments: z.string() }) });
-const message = z.discriminatedUnion('role', [
-  z.object({ role: z.enum(['system', 'developer', 'user']), content }),
-  z
-    .object({ role: z.literal('assistant'), content: content.nullish(), tool_calls: z.array(toolCall).nullish() })
-    .refine((value) => value.content != null || value.tool_calls?.length, 'expected content or tool_calls'),
-  z.object({ role: z.literal('tool'), content, tool_call_id: z.string() }),
-]);
-const jsonSchema = z.record(z.string(), z.unknown());
-const tool = z.object({
-  type: z.literal('function'),
-  function: z.object({ name: z.string().regex(/^[\w-]{1,64}$/), parameters: jsonSchema.nullish() }),
-});
-const stop = z.string().min(1).max(1000);
-
-/** The members of a chat completion request that the sandbox acts on or checks; others are accepted unread. */
-const chatBody = z
-  .object({
-    model: z.string(),
-    messages: z.array(message).min(1),
-    stream: z.boolean().nullish(),
-    stream_options: z.object({ include_usage: z.boolean().nullish() }).nullish(),
-    max_tokens: z.int().min(1).nullish(),
-    max_completion_tokens: z.int().min(1).nullish(),
-    n: z.int().min(1).max(8).nullish(),
-    stop: z.union([stop, z.array(stop).max(4)], 'expected up to 4 strings of 1 to 1000 characters').nullish(),
-    seed: z.int().nullish(),
-    temperature: z.number().min(0).max(2).nullish(),
-    top_p: z.number().min(0).max(1).nullish(),
-    presence_penalty: z.number().min(-2).max(2).nullish(),
-    frequency_penalty: z.number().min(-2).max(2).nullish(),
-    reasoning_effort: z.enum(['none', 'minimal', 'low', 'medium', 'high', 'xhigh']).nullish(),
-    tools: z.array(tool).max(128).nullish(),
-    tool_choice: z
-      .union(
-        [
-          z.enum(['none', 'auto', 'required']),
-          z.object({ type: z.literal('function'), function: z.object({ name: z.string() }) }),
-        ],
-        'expected none, auto, required or a named function',
-      )
-      .nullish(),
-    parallel_tool_calls: z.boolean().nullish(),
-    response_format: z
-      .discriminatedUnion('type', [
-        z.object({ type: z.enum(['text', 'json_object']) }),
-        z.object({
-          type: z.literal('json_schema'),
-          json_schema: z.object({ name: z.string(), schema: jsonSchema.nullish() }),
-        }),
-      ])
-      .nullish(),
-    sandbox: z.unknown().optional(),
-  })
-  .refine((body) => !body.stream_options || body.stream, {
-    path: ['stream_options'],
-    message: 'is only allowed when stream is true',
-  });
-
-export type ChatBody = z.infer<typeof chatBody>;
-export type ChatMessage = z.infer<typeof message>;
-export type Tool = z.infer<typeof tool>;
-export type JsonSchema = z.infer<typeof jsonSchema>;
-
-/** A checked chat completion request. */
-export interface SandboxRequest {
-  body: ChatBody;
-  model: SandboxModel;
+/** A checked chat request. */
+export interface SandboxRequest extends Reading {
+  dialect: SandboxDialect;
   controls: Controls;
   /** What goes wrong: as asked for, or as the model has it. */
   fault: Fault | null;
@@ -92,39 +21,32 @@ export interface SandboxRequest {
 }
 
 /**
- * Reads and checks a request body.
- * @param header the `x-sandbox` header.
+ * Reads and checks a chat request. Its controls are in the header `x-sandbox` and in the member `sandbox` of the body.
  * @throws ValidationError naming the first member that is wrong; ModelNotFoundError.
  */
-export function parseRequest(bytes: Buffer, header: string | undefined): SandboxRequest {
-  const raw = parseJson(bytes);
-  const parsed = chatBody.safeParse(raw);
-  if (!parsed.success) throw firstIssue(parsed.error);
-  const body = parsed.data;
-  const model = findModel(body.model);
-  const controls = parseControls(body.sandbox, header);
-  const fault = controls.fault ?? (controls.status === undefined ? model.fault : 'status');
-  return {
-    body,
-    model,
-    controls,
-    fault,
-    firstTokenMs: controls.firstTokenMs ?? (fault === 'slow-first-token' ? SLOW_FIRST_TOKEN_MS : 0),
-    digest: digestOf(raw as Record<string, unknown>),
-  };
+export function parseRequest(bytes: Buffer, call: ChatCall): SandboxRequest {
+  const body = parseObject(bytes);
+  const digest = digestOf(call.named ? { ...body, model: call.named.model } : body);
+  const { dialect } = call;
+  const { ask, isStream, voice } = dialect.read(body, call);
+  const controls = parseControls(body.sandbox, call.headers['x-sandbox']?.toString());
+  const fault = controls.fault ?? (controls.status === undefined ? ask.model.fault : 'status');
+  const firstTokenMs = controls.firstTokenMs ?? (fault === 'slow-first-token' ? SLOW_FIRST_TOKEN_MS : 0);
+  return { dialect, ask, isStream, voice, controls, fault, firstTokenMs, digest };
 }
 
-/** The text of a message; parts that are not text have none. */
-export function textOf(message: ChatMessage): string {
-  if (typeof message.content === 'string') return message.content;
-  return (message.content ?? []).map((part) => part.text ?? '').join('');
-}
-
-function parseJson(bytes: Buffer): unknown {
+/**
+ * A request body that is a JSON object.
+ * @throws ValidationError for any other.
+ */
+export function parseObject(bytes: Buffer): Record<string, unknown> {
   if (!isUtf8(bytes)) throw invalid('', 'The body is not valid UTF-8.');
+  let value: unknown;
   try {
-    return JSON.parse(bytes.toString());
+    value = JSON.parse(bytes.toString());
   } catch {
     throw invalid('', 'The body is not valid JSON.');
   }
+  if (!isRecord(value)) throw invalid('', 'The body must be a JSON object.');
+  return value;
 }

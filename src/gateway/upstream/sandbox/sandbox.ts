@@ -1,21 +1,24 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { DialectName } from '../dialect.ts';
 import { Activity, type RequestRecord, type SandboxStats } from './activity.ts';
 import { Client } from './client.ts';
-import { answerCompletion, type Memory } from './completions.ts';
-import { errorJson, errorOf, invalidRequest } from './errors.ts';
-import { findModel, SANDBOX_MODELS, type SandboxModel } from './models.ts';
+import { answerGet, answerPost, type Memory } from './exchange.ts';
+import type { Failure, WrongCode } from './failure.ts';
 import { Recall } from './recall.ts';
+import { dialectOf, findRoute } from './routes.ts';
 
 export type { RequestRecord, SandboxStats } from './activity.ts';
 
-/** A running sandbox: an upstream that costs nothing, speaks the OpenAI dialect, and fails on request. */
+/** A running sandbox: an upstream that costs nothing, speaks all three dialects, and fails on request. */
 export interface Sandbox {
-  /** Base URL with `/v1`, such as `http://127.0.0.1:41234/v1`. */
+  /** Base URL for the OpenAI dialect, such as `http://127.0.0.1:41234/v1`. */
   url: string;
+  /** The base URL for each dialect, as a provider has it. */
+  urls: Readonly<Record<DialectName, string>>;
   port: number;
   stats(): SandboxStats;
-  /** The last 100 chat completion requests, newest first. */
+  /** The last 100 requests for answers and embeddings, newest first. */
   requests(): RequestRecord[];
   /** Ends all connections, also in the middle of an answer, and stops listening. */
   close(): Promise<void>;
@@ -23,7 +26,6 @@ export interface Sandbox {
 
 /** Longer than any client keeps an idle connection, so that it is never closed under a request. */
 const KEEP_ALIVE_MS = 120_000;
-const MODELS_SINCE = 1_735_689_600;
 
 /**
  * Starts the sandbox.
@@ -43,8 +45,11 @@ export async function startSandbox(options: { port: number; host?: string }): Pr
     server.listen(options.port, host, resolve);
   });
   const { port } = server.address() as AddressInfo;
+  const origin = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+  const urls = { OPENAI: `${origin}/v1`, ANTHROPIC: `${origin}/v1`, GEMINI: `${origin}/v1beta` };
   return {
-    url: `http://${host.includes(':') ? `[${host}]` : host}:${port}/v1`,
+    url: urls.OPENAI,
+    urls,
     port,
     stats: () => activity.stats(),
     requests: () => activity.requests(),
@@ -58,47 +63,24 @@ export async function startSandbox(options: { port: number; host?: string }): Pr
 
 function serve(request: IncomingMessage, response: ServerResponse, memory: Memory): void {
   const client = new Client(response);
-  const [path = ''] = (request.url ?? '').split('?', 1);
-  if (path === '/v1/chat/completions') {
-    if (request.method === 'POST') void answerCompletion(request, client, memory);
-    else refuseMethod(request, client, 'POST');
-    return;
-  }
-  const read = READS[path] ?? (path.startsWith('/v1/models/') ? () => readModel(path) : undefined);
-  if (!read) {
+  const [path = '', query] = (request.url ?? '').split('?', 2);
+  const parameters = new URLSearchParams(query);
+  const dialect = dialectOf(path, request.headers);
+  const route = findRoute(path, parameters, dialect);
+  if (!route) {
     const message = `Unknown request URL: ${request.method} ${path.slice(0, 200)}.`;
-    client.answer(404, errorJson(invalidRequest(message, null, 'unknown_url')));
-  } else if (request.method === 'GET') {
-    answerRead(client, () => read(memory.activity));
+    client.refuse(dialect.writeError(wrongUrl(404, message, 'unknown_url')));
+  } else if (request.method !== route.method) {
+    const message = `Not allowed to ${request.method} on this URL. Use ${route.method}.`;
+    const { status, headers, body } = route.dialect.writeError(wrongUrl(405, message, 'method_not_supported'));
+    client.refuse({ status, headers: { ...headers, allow: route.method }, body });
+  } else if (route.method === 'POST') {
+    void answerPost(route, request, client, memory);
   } else {
-    refuseMethod(request, client, 'GET');
+    answerGet(route, request, parameters, client, memory.activity);
   }
 }
 
-const READS: Readonly<Record<string, (activity: Activity) => unknown>> = {
-  '/v1/models': () => ({ object: 'list', data: SANDBOX_MODELS.map(describe) }),
-  '/v1/sandbox/stats': (activity) => activity.stats(),
-  '/v1/sandbox/requests': (activity) => activity.requests(),
-};
-
-function readModel(path: string): unknown {
-  return describe(findModel(path.slice('/v1/models/'.length)));
-}
-
-function describe({ id }: SandboxModel) {
-  return { id, object: 'model', created: MODELS_SINCE, owned_by: 'signalbox-sandbox' };
-}
-
-function answerRead(client: Client, read: () => unknown): void {
-  try {
-    client.answer(200, JSON.stringify(read()));
-  } catch (thrown) {
-    const { status, error } = errorOf(thrown);
-    client.answer(status, errorJson(error));
-  }
-}
-
-function refuseMethod(request: IncomingMessage, client: Client, allow: string): void {
-  const message = `Not allowed to ${request.method} on this URL. Use ${allow}.`;
-  client.answer(405, errorJson(invalidRequest(message, null, 'method_not_supported')), { allow });
+function wrongUrl(status: number, message: string, code: WrongCode): Failure {
+  return { type: 'wrong', status, message, param: null, code };
 }

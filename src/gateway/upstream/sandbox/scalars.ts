@@ -1,4 +1,4 @@
-import type { JsonSchema } from './request.ts';
+import type { JsonSchema } from './ask.ts';
 
 const LONGEST_STRING = 100_000;
 

@@ -1,6 +1,6 @@
 import { invalid } from '../../../platform/errors.ts';
+import type { JsonSchema } from './ask.ts';
 import { pick } from './digest.ts';
-import type { JsonSchema } from './request.ts';
 import { fillNumber, fillString } from './scalars.ts';
 
 const MOST_VALUES = 2_000;

@@ -1,10 +1,8 @@
-import { type Answer, type FinishReason, part, type Run } from './answer.ts';
+import { type Answer, type Finish, part, type Run } from './answer.ts';
 import { type Fault, happensInTheMiddle } from './faults.ts';
 
 /** What happens next in an answer: a choice gets tokens, or ends. */
-export type Step =
-  | { choice: number; run: Run; finishReason: null }
-  | { choice: number; run: null; finishReason: FinishReason };
+export type Step = { choice: number; run: Run; finish: null } | { choice: number; run: null; finish: Finish };
 
 /**
  * The steps of an answer, made as they are read, one of each choice in turn.
@@ -19,7 +17,7 @@ export function* stepsOf(answer: Answer, boundary: number | null = null): Genera
       const { choice, runs } = one;
       const next = runs.next();
       if (next.done) {
-        yield { choice, run: null, finishReason: next.value };
+        yield { choice, run: null, finish: next.value };
         continue;
       }
       still.push(one);
@@ -27,10 +25,10 @@ export function* stepsOf(answer: Answer, boundary: number | null = null): Genera
       const split = boundary === null ? 0 : boundary - made;
       made += tokens.length;
       if (split > 0 && split < tokens.length) {
-        yield { choice, run: part(next.value, 0, split), finishReason: null };
-        yield { choice, run: part(next.value, split), finishReason: null };
+        yield { choice, run: part(next.value, 0, split), finish: null };
+        yield { choice, run: part(next.value, split), finish: null };
       } else {
-        yield { choice, run: next.value, finishReason: null };
+        yield { choice, run: next.value, finish: null };
       }
     }
     running = still;

@@ -1,11 +1,15 @@
 /**
  * A text up to the first of the stop sequences, which may lie across tokens and cut one. Tokens are held back while
  * a stop sequence could still begin in them.
+ * @returns the stop sequence that ended the text; null where none did.
  */
-export function* untilStop(runs: Iterable<readonly string[]>, stops: readonly string[]): Generator<readonly string[]> {
+export function* untilStop(
+  runs: Iterable<readonly string[]>,
+  stops: readonly string[],
+): Generator<readonly string[], string | null> {
   if (stops.length === 0) {
     yield* runs;
-    return;
+    return null;
   }
   const longest = Math.max(...stops.map((stop) => stop.length));
   let held: string[] = [];
@@ -13,20 +17,21 @@ export function* untilStop(runs: Iterable<readonly string[]>, stops: readonly st
     held = [...held, ...run];
     const text = held.join('');
     const found = earliest(text, stops);
-    if (found >= 0) {
-      yield upTo(held, found);
-      return;
+    if (found) {
+      yield upTo(held, found.at);
+      return found.stop;
     }
     const safe = wholeWithin(held, text.length - longest + 1);
     yield held.slice(0, safe);
     held = held.slice(safe);
   }
   yield held;
+  return null;
 }
 
-function earliest(text: string, stops: readonly string[]): number {
-  const found = stops.map((stop) => text.indexOf(stop)).filter((at) => at >= 0);
-  return found.length > 0 ? Math.min(...found) : -1;
+function earliest(text: string, stops: readonly string[]): { stop: string; at: number } | undefined {
+  const found = stops.map((stop) => ({ stop, at: text.indexOf(stop) })).filter(({ at }) => at >= 0);
+  return found.sort((a, b) => a.at - b.at)[0];
 }
 
 /** The tokens that make up the first `length` characters; the last one may be cut. */

@@ -1,9 +1,9 @@
 import type { Answer } from './answer.ts';
 import type { Client } from './client.ts';
-import { errorEvent } from './errors.ts';
+import type { Failure } from './failure.ts';
 import type { SandboxRequest } from './request.ts';
 import { placeOf, stepsOf } from './steps.ts';
-import { DONE, EventWriter, type Tally, tallyUp } from './wire.ts';
+import { type Tally, tallyUp } from './tally.ts';
 
 /** How the events of a stream end: as they should, or as a fault has it. */
 type Ending = 'whole' | 'end' | 'cut' | 'stall';
@@ -21,7 +21,7 @@ export const SSE_HEADERS = { 'content-type': 'text/event-stream; charset=utf-8',
 const BATCH_CHARACTERS = 16_384;
 
 /**
- * Streams an answer as server-sent events, one per token, made only as fast as the client reads them.
+ * Streams an answer as server-sent events, about one per token, made only as fast as the client reads them.
  * The headers leave with the first event, or at once where that is asked to be late.
  * @returns the body, if it was short enough to be sent whole at once, else null.
  */
@@ -78,40 +78,45 @@ async function paced(events: Generator<string, Ending>, perSecond: number, clien
 }
 
 /** The events of an answer in their order, with its fault in its place. */
-function* script(answer: Answer, { body, controls, fault }: SandboxRequest): Generator<string, Ending> {
+function* script(answer: Answer, { voice, controls, fault }: SandboxRequest): Generator<string, Ending> {
+  const tally: Tally = { completion: 0, reasoning: 0 };
+  const write = voice.openStream(answer, tally);
   if (fault === 'error-event') {
-    yield errorEvent('The sandbox failed before the first token, as asked.');
+    yield write.error(failed('before the first token'));
     return 'end';
   }
-  const withUsage = body.stream_options?.include_usage === true;
-  const write = new EventWriter(answer, withUsage);
-  const tally: Tally = { completion: 0, reasoning: 0 };
   let faultAt = placeOf(fault, answer, controls.faultAfter);
   const open = new Set(answer.choices.keys());
-  for (const choice of open) yield write.role(choice, answer.choices[choice]?.callsTools === true);
+  yield* write.begin();
 
-  for (const step of stepsOf(answer, faultAt)) {
+  for (const { choice, run, finish } of stepsOf(answer, faultAt)) {
     if (tally.completion === faultAt) {
       if (fault === 'stall' || fault === 'cut' || fault === 'end') return fault;
       if (fault === 'mid-error') {
-        yield errorEvent('The sandbox failed in the middle of its answer, as asked.');
+        yield write.error(failed('in the middle of its answer'));
         return 'end';
       }
       if (fault === 'content-filter') break;
       yield write.malformed();
       faultAt = null;
     }
-    if (step.run) {
-      for (const token of step.run.tokens) yield write.token(step.choice, step.run, token);
-      tallyUp(tally, step.run);
+    if (run) {
+      for (const token of run.tokens) {
+        tallyUp(tally, run, 1);
+        yield write.token(choice, run, token);
+      }
     } else {
-      open.delete(step.choice);
-      yield write.finish(step.choice, step.finishReason);
+      open.delete(choice);
+      yield write.finish(choice, finish);
     }
   }
 
-  for (const choice of open) yield write.finish(choice, 'content_filter');
-  if (withUsage) yield write.usage(tally);
-  if (fault !== 'no-done') yield DONE;
+  for (const choice of open) yield write.finish(choice, { reason: 'content_filter', stopSequence: null });
+  const last = write.end() + (fault === 'no-done' ? '' : write.done);
+  if (last) yield last;
   return 'whole';
+}
+
+function failed(when: string): Failure {
+  return { type: 'failed', message: `The sandbox failed ${when}, as asked.` };
 }

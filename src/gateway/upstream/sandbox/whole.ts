@@ -1,61 +1,49 @@
 import type { Answer, Run } from './answer.ts';
 import type { Client } from './client.ts';
-import { errorJson, serverError } from './errors.ts';
+import type { WholeChoice } from './dialect.ts';
 import type { SandboxRequest } from './request.ts';
+import { sendBody } from './send-body.ts';
 import { countAnswer, placeOf, stepsOf } from './steps.ts';
-import { completionJson, type Tally, tallyUp, type WholeChoice } from './wire.ts';
+import { type Tally, tallyUp } from './tally.ts';
 
 /**
  * Answers with one JSON body, after the time that a stream of the same pace would take.
  * @returns the body as it should be, or null when the client left before it.
  */
 export async function sendAnswer(answer: Answer, request: SandboxRequest, client: Client): Promise<Buffer | null> {
-  const { controls, fault, firstTokenMs } = request;
+  const { controls, firstTokenMs } = request;
   const { body, tokens } = compose(answer, request);
   const perSecond = controls.tokensPerSecond ?? 0;
   const generationMs = perSecond > 0 ? (tokens * 1000) / perSecond : 0;
   if (!(await client.sleep(firstTokenMs + generationMs))) return null;
 
-  switch (fault) {
-    case 'error-event':
-    case 'mid-error':
-      client.answer(200, errorJson(serverError('The sandbox failed, as asked.')), {}, 'faulted');
-      break;
-    case 'malformed':
-      client.answer(200, body.subarray(0, -1), {}, 'faulted');
-      break;
-    case 'end':
-      client.answer(200, firstPart(body, answer, request), {}, 'faulted');
-      break;
-    case 'cut':
-    case 'stall':
-      client.begin({ 'content-type': 'application/json', 'content-length': body.length }, false);
-      if ((await client.flush(firstPart(body, answer, request))) && fault === 'cut') client.cut();
-      break;
-    default:
-      client.answer(200, body);
-  }
+  await sendBody(body, shareBefore(answer, request), request, client);
   return body;
 }
 
-function compose(answer: Answer, { controls, fault }: SandboxRequest): { body: Buffer; tokens: number } {
+function compose(answer: Answer, { voice, controls, fault }: SandboxRequest): { body: Buffer; tokens: number } {
   const tally: Tally = { completion: 0, reasoning: 0 };
   const filterAt = fault === 'content-filter' ? placeOf(fault, answer, controls.faultAfter) : null;
   // A choice that the filter stops never learns its own reason.
   const choices = answer.choices.map(
-    (): WholeChoice => ({ text: '', reasoning: '', calls: [], finishReason: 'content_filter' }),
+    (): WholeChoice => ({
+      text: '',
+      reasoning: '',
+      calls: [],
+      finish: { reason: 'content_filter', stopSequence: null },
+    }),
   );
   for (const step of stepsOf(answer, filterAt)) {
     const choice = choices[step.choice];
     if (!choice || tally.completion === filterAt) break;
     if (step.run) {
-      tallyUp(tally, step.run);
+      tallyUp(tally, step.run, step.run.tokens.length);
       add(choice, step.run);
     } else {
-      choice.finishReason = step.finishReason;
+      choice.finish = step.finish;
     }
   }
-  return { body: Buffer.from(completionJson(answer, choices, tally)), tokens: tally.completion };
+  return { body: Buffer.from(voice.writeWhole(answer, choices, tally)), tokens: tally.completion };
 }
 
 function add(choice: WholeChoice, run: Run): void {
@@ -76,8 +64,8 @@ function add(choice: WholeChoice, run: Run): void {
   }
 }
 
-/** As much of the body as a fault in the middle lets through. */
-function firstPart(body: Buffer, answer: Answer, { controls, fault }: SandboxRequest): Buffer {
-  const share = (placeOf(fault, answer, controls.faultAfter) ?? 0) / (countAnswer(answer) || 1);
-  return body.subarray(0, Math.min(body.length - 1, Math.floor(body.length * share)));
+/** How much of an answer comes before its fault. */
+function shareBefore(answer: Answer, { controls, fault }: SandboxRequest): number {
+  const place = placeOf(fault, answer, controls.faultAfter);
+  return place === null ? 1 : place / (countAnswer(answer) || 1);
 }

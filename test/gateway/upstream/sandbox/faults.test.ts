@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Fault } from '../../../../src/gateway/upstream/sandbox/faults.ts';
-import { msUntil, post, readEvents, sdk, textIn, useSandbox } from './kit.ts';
+import { isJson, msUntil, post, readEvents, sdk, textIn, useSandbox } from './kit.ts';
 
 const sandbox = useSandbox();
 const OUTPUT_TOKENS = 30;
@@ -208,12 +208,3 @@ it('plays a fault each time, also after the same request went well', async () =>
     expect(await play(null, stream)).toEqual(well);
   }
 });
-
-function isJson(text: string): boolean {
-  try {
-    JSON.parse(text);
-    return true;
-  } catch {
-    return false;
-  }
-}

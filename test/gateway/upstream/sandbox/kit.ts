@@ -1,3 +1,5 @@
+import Anthropic from '@anthropic-ai/sdk';
+import { GoogleGenAI } from '@google/genai';
 import { createParser } from 'eventsource-parser';
 import OpenAI from 'openai';
 import { afterAll, beforeAll } from 'vitest';
@@ -62,4 +64,52 @@ export async function msUntil(condition: () => boolean): Promise<number> {
     await new Promise((resolve) => setTimeout(resolve, 1));
   }
   return performance.now() - startedAt;
+}
+
+/** The official SDK of Anthropic, which neither retries nor hides errors. */
+export function anthropicSdk(sandbox: Sandbox, apiKey = 'any'): Anthropic {
+  return new Anthropic({ baseURL: new URL(sandbox.urls.ANTHROPIC).origin, apiKey, maxRetries: 0 });
+}
+
+/** The official SDK of Google, which does not retry. */
+export function geminiSdk(sandbox: Sandbox, apiKey = 'any'): GoogleGenAI {
+  return new GoogleGenAI({ apiKey, httpOptions: { baseUrl: new URL(sandbox.urls.GEMINI).origin } });
+}
+
+/** Posts a Messages request; what is not given is a small model, a greeting and a generous limit. */
+export function postMessages(sandbox: Sandbox, body: object = {}, init: RequestInit = {}): Promise<Response> {
+  const messages = [{ role: 'user', content: 'Good morning' }];
+  return fetch(`${sandbox.urls.ANTHROPIC}/messages`, {
+    method: 'POST',
+    body: JSON.stringify({ model: 'sandbox-small', max_tokens: 4096, messages, ...body }),
+    ...init,
+    headers: { 'anthropic-version': '2023-06-01', ...init.headers },
+  });
+}
+
+/** Posts a generateContent request, a streamed one where `stream` is set; what is not given is as for the others. */
+export function postContents(
+  sandbox: Sandbox,
+  {
+    model = 'sandbox-small',
+    stream = false,
+    ...body
+  }: { model?: string; stream?: boolean } & Record<string, unknown> = {},
+  init: RequestInit = {},
+): Promise<Response> {
+  const method = stream ? 'streamGenerateContent?alt=sse' : 'generateContent';
+  return fetch(`${sandbox.urls.GEMINI}/models/${model}:${method}`, {
+    method: 'POST',
+    body: JSON.stringify({ contents: [{ role: 'user', parts: [{ text: 'Good morning' }] }], ...body }),
+    ...init,
+  });
+}
+
+export function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
+  }
 }

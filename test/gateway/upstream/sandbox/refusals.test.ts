@@ -119,7 +119,7 @@ it('takes a body of 31 MiB and refuses one over 32 MiB after reading it', async 
 
 it('knows its paths and methods', async () => {
   const { url } = sandbox.current;
-  await expectError(await fetch(`${url}/embeddings`, { method: 'POST', body: '{}' }), 404);
+  await expectError(await fetch(`${url}/moderations`, { method: 'POST', body: '{}' }), 404);
   await expectError(await fetch(`${url}/models/%E0%A4%A`), 404);
   const wrongMethod = await fetch(`${url}/chat/completions`);
   expect(wrongMethod.headers.get('allow')).toBe('POST');

@@ -1,21 +1,11 @@
-import type { Answer, FinishReason, Run } from './answer.ts';
+import type { Answer, Finish, Run } from '../answer.ts';
+import type { EventWriter, WholeChoice } from '../dialect.ts';
+import type { Failure } from '../failure.ts';
+import type { Tally } from '../tally.ts';
+import { writeError } from './errors.ts';
 
 const FINGERPRINT = 'fp_signalbox_sandbox';
 const DESCRIPTION = `"service_tier":"default","system_fingerprint":"${FINGERPRINT}"`;
-
-/** Tokens that an answer has used so far. */
-export interface Tally {
-  completion: number;
-  /** Those of them that were reasoning. */
-  reasoning: number;
-}
-
-export const DONE = 'data: [DONE]\n\n';
-
-export function tallyUp(tally: Tally, run: Run): void {
-  tally.completion += run.tokens.length;
-  if (run.type === 'reasoning') tally.reasoning += run.tokens.length;
-}
 
 function usageJson(answer: Answer, tally: Tally): string {
   const { promptTokens, cachedTokens } = answer;
@@ -28,44 +18,53 @@ function usageJson(answer: Answer, tally: Tally): string {
   );
 }
 
-/** Writes the events of one streamed answer. What stays the same from event to event is put together once. */
-export class EventWriter {
+/** Writes the chunks of a streamed chat completion. What stays the same from chunk to chunk is put together once. */
+export class ChunkWriter implements EventWriter {
+  readonly done = 'data: [DONE]\n\n';
   private readonly head: string;
   private readonly tail: string;
   private readonly answer: Answer;
+  private readonly tally: Tally;
+  private readonly withUsage: boolean;
 
-  /** @param withUsage whether events carry a `usage` member, null until the last one. */
-  constructor(answer: Answer, withUsage: boolean) {
+  /** @param withUsage whether chunks carry a `usage` member, null until the last one. */
+  constructor(answer: Answer, tally: Tally, withUsage: boolean) {
     this.answer = answer;
+    this.tally = tally;
+    this.withUsage = withUsage;
     this.head = `data: {${envelope(answer, 'chat.completion.chunk')},"choices":[`;
     this.tail = withUsage ? '],"usage":null}\n\n' : ']}\n\n';
   }
 
-  /** The first event of a choice. */
-  role(choice: number, callsTools: boolean): string {
-    return this.event(choice, `"role":"assistant","content":${callsTools ? 'null' : '""'},"refusal":null`, null);
+  /** The role of each choice. */
+  begin(): string[] {
+    return this.answer.choices.map(({ callsTools }, choice) =>
+      this.chunk(choice, `"role":"assistant","content":${callsTools ? 'null' : '""'},"refusal":null`, null),
+    );
   }
 
-  /** One event for one token of `run`. */
   token(choice: number, run: Run, token: string): string {
-    return this.event(choice, deltaMembers(run, token), null);
+    return this.chunk(choice, deltaMembers(run, token), null);
   }
 
-  finish(choice: number, reason: FinishReason): string {
-    return this.event(choice, '', reason);
+  finish(choice: number, { reason }: Finish): string {
+    return this.chunk(choice, '', reason);
   }
 
-  /** The last event, which belongs to no choice. */
-  usage(tally: Tally): string {
-    return `${this.head}],"usage":${usageJson(this.answer, tally)}}\n\n`;
+  /** The usage, which belongs to no choice. */
+  end(): string {
+    return this.withUsage ? `${this.head}],"usage":${usageJson(this.answer, this.tally)}}\n\n` : '';
   }
 
-  /** An event whose data stops in the middle of its JSON. */
   malformed(): string {
     return `${this.head}{"index":0,"delta":{"content":" sandb\n\n`;
   }
 
-  private event(choice: number, delta: string, reason: FinishReason | null): string {
+  error(failure: Failure): string {
+    return `data: ${writeError(failure).body}\n\n`;
+  }
+
+  private chunk(choice: number, delta: string, reason: Finish['reason'] | null): string {
     const finish = reason === null ? 'null' : `"${reason}"`;
     return `${this.head}{"index":${choice},"delta":{${delta}},"logprobs":null,"finish_reason":${finish}}${this.tail}`;
   }
@@ -77,23 +76,15 @@ export function completionJson(answer: Answer, choices: readonly WholeChoice[], 
   return `{${envelope(answer, 'chat.completion')},"choices":[${written}],"usage":${usageJson(answer, tally)}}`;
 }
 
-/** What a choice of a plain answer holds. */
-export interface WholeChoice {
-  text: string;
-  reasoning: string;
-  calls: { id: string; name: string; arguments: string }[];
-  finishReason: FinishReason;
-}
-
 function choiceJson(choice: WholeChoice, index: number): string {
   const reasoning = choice.reasoning ? `,"reasoning_content":${JSON.stringify(choice.reasoning)}` : '';
   const calls = choice.calls.map((call) => {
     const called = `{"name":"${call.name}","arguments":${JSON.stringify(call.arguments)}}`;
-    return `{"id":"${call.id}","type":"function","function":${called}}`;
+    return `{"id":"call_${call.id}","type":"function","function":${called}}`;
   });
   const content = calls.length > 0 ? `null,"tool_calls":[${calls.join()}]` : JSON.stringify(choice.text);
   const message = `{"role":"assistant","content":${content}${reasoning},"refusal":null,"annotations":[]}`;
-  return `{"index":${index},"message":${message},"logprobs":null,"finish_reason":"${choice.finishReason}"}`;
+  return `{"index":${index},"message":${message},"logprobs":null,"finish_reason":"${choice.finish.reason}"}`;
 }
 
 function envelope(answer: Answer, object: string): string {
@@ -109,7 +100,7 @@ function deltaMembers(run: Run, token: string): string {
       return `"content":null,"reasoning_content":${JSON.stringify(token)}`;
     case 'tool-start': {
       const called = `{"name":"${token}","arguments":""}`;
-      return `"tool_calls":[{"index":${run.index},"id":"${run.id}","type":"function","function":${called}}]`;
+      return `"tool_calls":[{"index":${run.index},"id":"call_${run.id}","type":"function","function":${called}}]`;
     }
     case 'tool-arguments':
       return `"tool_calls":[{"index":${run.index},"function":{"arguments":${JSON.stringify(token)}}}]`;
