@@ -62,129 +62,132 @@ async function streamReasoning(params: Params): Promise<{ reasoning: string; tex
   return { reasoning, text };
 }
 
-describe.each(Object.entries(PROVIDERS))('the OpenAI SDK through a route to the sandbox that speaks %s', (_name, slug) => {
-  const model = `via-${slug}`;
+describe.each(Object.entries(PROVIDERS))(
+  'the OpenAI SDK through a route to the sandbox that speaks %s',
+  (_name, slug) => {
+    const model = `via-${slug}`;
 
-  test('gets and streams text, with usage and the reason why it ended', async () => {
-    for (const answer of await ask({ model, messages: [user('Hello, Signalbox!')] })) {
-      expect(answer.choices[0]?.message.content).toContain('Hello, Signalbox!');
-      expect(answer.choices[0]?.finish_reason).toBe('stop');
-      expect(answer.usage?.prompt_tokens).toBeGreaterThan(3);
-      expect(answer.usage?.total_tokens).toBe(
-        (answer.usage?.prompt_tokens ?? 0) + (answer.usage?.completion_tokens ?? 0),
-      );
-    }
-  });
+    test('gets and streams text, with usage and the reason why it ended', async () => {
+      for (const answer of await ask({ model, messages: [user('Hello, Signalbox!')] })) {
+        expect(answer.choices[0]?.message.content).toContain('Hello, Signalbox!');
+        expect(answer.choices[0]?.finish_reason).toBe('stop');
+        expect(answer.usage?.prompt_tokens).toBeGreaterThan(3);
+        expect(answer.usage?.total_tokens).toBe(
+          (answer.usage?.prompt_tokens ?? 0) + (answer.usage?.completion_tokens ?? 0),
+        );
+      }
+    });
 
-  test('is cut at the limit that it asks for, and told so', async () => {
-    for (const answer of await ask({ model, messages: [user('Hello!')], max_completion_tokens: 5 })) {
-      expect(answer.choices[0]?.finish_reason).toBe('length');
-      expect(answer.usage?.completion_tokens).toBe(5);
-    }
-  });
+    test('is cut at the limit that it asks for, and told so', async () => {
+      for (const answer of await ask({ model, messages: [user('Hello!')], max_completion_tokens: 5 })) {
+        expect(answer.choices[0]?.finish_reason).toBe('length');
+        expect(answer.usage?.completion_tokens).toBe(5);
+      }
+    });
 
-  test('calls a tool, and uses its result', async () => {
-    const params: Params = {
-      model,
-      messages: [{ role: 'system', content: 'Be brief.' }, user('Use get_weather for Bern.')],
-      tools: [tool('get_weather')],
-      tool_choice: 'required',
-    };
-    for (const answer of await ask(params)) {
-      const message = answer.choices[0]?.message;
-      const [call] = message?.tool_calls ?? [];
-      if (call?.type !== 'function' || !message) throw new Error('no function was called');
-      expect(answer.choices[0]?.finish_reason).toBe('tool_calls');
-      expect(call).toMatchObject({ id: expect.stringMatching(/.{6}/), function: { name: 'get_weather' } });
-      expect(JSON.parse(call.function.arguments)).toEqual({ city: expect.any(String) });
-      const after = await client.chat.completions.create({
+    test('calls a tool, and uses its result', async () => {
+      const params: Params = {
         model,
-        messages: [...params.messages, message, { role: 'tool', tool_call_id: call.id, content: '21 degrees' }],
+        messages: [{ role: 'system', content: 'Be brief.' }, user('Use get_weather for Bern.')],
         tools: [tool('get_weather')],
-      });
-      expect(after.choices[0]?.message.content).toContain('21 degrees');
-    }
-  });
+        tool_choice: 'required',
+      };
+      for (const answer of await ask(params)) {
+        const message = answer.choices[0]?.message;
+        const [call] = message?.tool_calls ?? [];
+        if (call?.type !== 'function' || !message) throw new Error('no function was called');
+        expect(answer.choices[0]?.finish_reason).toBe('tool_calls');
+        expect(call).toMatchObject({ id: expect.stringMatching(/.{6}/), function: { name: 'get_weather' } });
+        expect(JSON.parse(call.function.arguments)).toEqual({ city: expect.any(String) });
+        const after = await client.chat.completions.create({
+          model,
+          messages: [...params.messages, message, { role: 'tool', tool_call_id: call.id, content: '21 degrees' }],
+          tools: [tool('get_weather')],
+        });
+        expect(after.choices[0]?.message.content).toContain('21 degrees');
+      }
+    });
 
-  test('calls two tools at once, and gives the results of both', async () => {
-    const params: Params = {
-      model,
-      messages: [user('Use get_weather and get_time for Bern.')],
-      tools: [tool('get_weather'), tool('get_time'), tool('get_news')],
-    };
-    for (const answer of await ask(params)) {
-      const message = answer.choices[0]?.message;
-      const calls = (message?.tool_calls ?? []).flatMap((call) => (call.type === 'function' ? [call] : []));
-      expect(calls.map((call) => call.function.name)).toEqual(['get_weather', 'get_time']);
-      expect(new Set(calls.map((call) => call.id)).size).toBe(2);
-      const results = calls.map((call, at) => ({
-        role: 'tool' as const,
-        tool_call_id: call.id,
-        content: at === 0 ? 'sunny' : 'noon',
-      }));
-      const after = await client.chat.completions.create({
+    test('calls two tools at once, and gives the results of both', async () => {
+      const params: Params = {
         model,
-        messages: [...params.messages, message ?? { role: 'assistant' }, ...results],
-        tools: params.tools ?? [],
-      });
-      expect(after.choices[0]?.message.content).toContain('sunny');
-      expect(after.choices[0]?.message.content).toContain('noon');
-    }
-  });
+        messages: [user('Use get_weather and get_time for Bern.')],
+        tools: [tool('get_weather'), tool('get_time'), tool('get_news')],
+      };
+      for (const answer of await ask(params)) {
+        const message = answer.choices[0]?.message;
+        const calls = (message?.tool_calls ?? []).flatMap((call) => (call.type === 'function' ? [call] : []));
+        expect(calls.map((call) => call.function.name)).toEqual(['get_weather', 'get_time']);
+        expect(new Set(calls.map((call) => call.id)).size).toBe(2);
+        const results = calls.map((call, at) => ({
+          role: 'tool' as const,
+          tool_call_id: call.id,
+          content: at === 0 ? 'sunny' : 'noon',
+        }));
+        const after = await client.chat.completions.create({
+          model,
+          messages: [...params.messages, message ?? { role: 'assistant' }, ...results],
+          tools: params.tools ?? [],
+        });
+        expect(after.choices[0]?.message.content).toContain('sunny');
+        expect(after.choices[0]?.message.content).toContain('noon');
+      }
+    });
 
-  test('shows an image', async () => {
-    const parts = [
-      { type: 'text' as const, text: 'What is this?' },
-      { type: 'image_url' as const, image_url: { url: PIXEL } },
-    ];
-    const [without] = await ask({ model, messages: [user('What is this?')] });
-    for (const answer of await ask({ model, messages: [user(parts)] })) {
-      expect(answer.choices[0]?.message.content).toContain('What is this?');
-      // The sandbox counts an image as 85 tokens: it arrived.
-      expect((answer.usage?.prompt_tokens ?? 0) - (without?.usage?.prompt_tokens ?? 0)).toBe(85);
-    }
-  });
+    test('shows an image', async () => {
+      const parts = [
+        { type: 'text' as const, text: 'What is this?' },
+        { type: 'image_url' as const, image_url: { url: PIXEL } },
+      ];
+      const [without] = await ask({ model, messages: [user('What is this?')] });
+      for (const answer of await ask({ model, messages: [user(parts)] })) {
+        expect(answer.choices[0]?.message.content).toContain('What is this?');
+        // The sandbox counts an image as 85 tokens: it arrived.
+        expect((answer.usage?.prompt_tokens ?? 0) - (without?.usage?.prompt_tokens ?? 0)).toBe(85);
+      }
+    });
 
-  test('gets JSON that follows a schema', async () => {
-    const schema = {
-      type: 'object',
-      properties: { number: { type: 'integer' }, isLate: { type: 'boolean' } },
-      required: ['number', 'isLate'],
-      additionalProperties: false,
-    };
-    const response_format = { type: 'json_schema' as const, json_schema: { name: 'train', strict: true, schema } };
-    for (const answer of await ask({ model, messages: [user('A train.')], response_format })) {
-      expect(JSON.parse(answer.choices[0]?.message.content ?? '')).toEqual({
-        number: expect.any(Number),
-        isLate: expect.any(Boolean),
-      });
-    }
-  });
+    test('gets JSON that follows a schema', async () => {
+      const schema = {
+        type: 'object',
+        properties: { number: { type: 'integer' }, isLate: { type: 'boolean' } },
+        required: ['number', 'isLate'],
+        additionalProperties: false,
+      };
+      const response_format = { type: 'json_schema' as const, json_schema: { name: 'train', strict: true, schema } };
+      for (const answer of await ask({ model, messages: [user('A train.')], response_format })) {
+        expect(JSON.parse(answer.choices[0]?.message.content ?? '')).toEqual({
+          number: expect.any(Number),
+          isLate: expect.any(Boolean),
+        });
+      }
+    });
 
-  test('is shown how the model reasons, and what that used', async () => {
-    const params: Params = {
-      model: `${model}/sandbox-reasoning`,
-      messages: [user('Think about it.')],
-      reasoning_effort: 'high',
-    };
-    const { reasoning, text } = await streamReasoning(params);
-    expect(reasoning).toContain('The sandbox pretends to think.');
-    expect(text).toContain('Think about it.');
-    const [whole, streamed] = await ask(params);
-    expect(whole?.choices[0]?.message).toMatchObject({ reasoning_content: reasoning, content: text });
-    expect(streamed?.usage?.completion_tokens_details?.reasoning_tokens).toBeGreaterThan(20);
-  });
+    test('is shown how the model reasons, and what that used', async () => {
+      const params: Params = {
+        model: `${model}/sandbox-reasoning`,
+        messages: [user('Think about it.')],
+        reasoning_effort: 'high',
+      };
+      const { reasoning, text } = await streamReasoning(params);
+      expect(reasoning).toContain('The sandbox pretends to think.');
+      expect(text).toContain('Think about it.');
+      const [whole, streamed] = await ask(params);
+      expect(whole?.choices[0]?.message).toMatchObject({ reasoning_content: reasoning, content: text });
+      expect(streamed?.usage?.completion_tokens_details?.reasoning_tokens).toBeGreaterThan(20);
+    });
 
-  test('is told when the content was refused', async () => {
-    const params: Params = { model: `${slug}/sandbox-fault-content-filter`, messages: [user('Hello!')] };
-    for (const answer of await ask(params).catch((error) => [error])) {
-      expect(answer.choices?.[0]?.finish_reason ?? answer.code).toMatch(/content_filter/);
-    }
-  });
+    test('is told when the content was refused', async () => {
+      const params: Params = { model: `${slug}/sandbox-fault-content-filter`, messages: [user('Hello!')] };
+      for (const answer of await ask(params).catch((error) => [error])) {
+        expect(answer.choices?.[0]?.finish_reason ?? answer.code).toMatch(/content_filter/);
+      }
+    });
 
-  test('is on the ledger with what it used and cost', async () => {
-    const { response } = await client.chat.completions.create({ model, messages: [user('Hello!')] }).withResponse();
-    expect(response.headers.get('x-signalbox-provider')).toBe(slug);
-    expect(response.headers.get('x-signalbox-cost')).toMatch(/^0\.0/);
-  });
-});
+    test('is on the ledger with what it used and cost', async () => {
+      const { response } = await client.chat.completions.create({ model, messages: [user('Hello!')] }).withResponse();
+      expect(response.headers.get('x-signalbox-provider')).toBe(slug);
+      expect(response.headers.get('x-signalbox-cost')).toMatch(/^0\.0/);
+    });
+  },
+);
