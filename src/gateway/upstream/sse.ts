@@ -13,7 +13,7 @@ export class SseReader {
   #events: string[] = [];
   #overflow = false;
   readonly #parser = createParser({
-    onEvent: (event) => this.#events.push(event.data),
+    onEvent: (event) => this.#events.push(...eventsIn(event.data)),
     onError: (error) => {
       if (error.type === 'max-buffer-size-exceeded') this.#overflow = true;
     },
@@ -43,5 +43,25 @@ export class SseReader {
     const events = this.#events;
     this.#events = [];
     return events;
+  }
+}
+
+/**
+ * The events that stand in the data of one: several, where a provider leaves out the blank lines between them and each
+ * line is whole by itself.
+ */
+function eventsIn(data: string): string[] {
+  if (!data.includes('\n')) return [data];
+  const lines = data.split('\n').filter((line) => line.trim() !== '');
+  return lines.length > 1 && lines.every(isWhole) ? lines : [data];
+}
+
+function isWhole(line: string): boolean {
+  if (line.trim() === '[DONE]') return true;
+  try {
+    JSON.parse(line);
+    return line.trimStart().startsWith('{');
+  } catch {
+    return false;
   }
 }

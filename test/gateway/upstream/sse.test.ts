@@ -27,3 +27,7 @@ test('events are the same however the bytes are cut', () => {
 test('a last event without its blank line counts', () => {
   expect(read([Buffer.from('data: [DONE]')])).toEqual(['[DONE]']);
 });
+
+test('events without blank lines between them are told apart, if each line is whole', () => {
+  expect(read([Buffer.from('data: {"a":1}\ndata: {"b":2}\ndata: [DONE]')])).toEqual(['{"a":1}', '{"b":2}', '[DONE]']);
+});

@@ -1,7 +1,8 @@
 import type { Anthropic } from '@anthropic-ai/sdk';
 import { invalid } from '../../../platform/errors.ts';
 import { isRecord } from '../body.ts';
-import type { Notes } from './notes.ts';
+import { parseDataUrl } from '../data-url.ts';
+import type { Notes } from '../notes.ts';
 
 type Block = Anthropic.TextBlockParam | Anthropic.ImageBlockParam | Anthropic.DocumentBlockParam;
 type ImageType = Anthropic.Base64ImageSource['media_type'];
@@ -76,12 +77,6 @@ function toDocument(file: unknown, path: string): Anthropic.DocumentBlockParam {
     throw invalid(path, 'must hold a PDF as a data URL in file_data, for Anthropic');
   const source = { type: 'base64' as const, media_type: 'application/pdf' as const, data: data.data };
   return { type: 'document', source, ...(typeof filename === 'string' && filename ? { title: filename } : {}) };
-}
-
-function parseDataUrl(url: string): { mediaType: string; data: string } | null {
-  const found = /^data:([\w.+-]+\/[\w.+-]+)(?:;[^,;]*)*;base64,/i.exec(url);
-  if (!found?.[1]) return null;
-  return { mediaType: found[1].toLowerCase(), data: url.slice(found[0].length) };
 }
 
 /** A mark for Anthropic's prompt cache, which clients put beside what is to be cached. */

@@ -1,8 +1,8 @@
 import type { Anthropic } from '@anthropic-ai/sdk';
 import { invalid } from '../../../platform/errors.ts';
 import { isRecord } from '../body.ts';
+import type { Notes } from '../notes.ts';
 import { cacheOf, toBlocks, toText } from './content.ts';
-import type { Notes } from './notes.ts';
 
 type Block = Anthropic.ContentBlockParam;
 

@@ -2,9 +2,9 @@ import type { Anthropic } from '@anthropic-ai/sdk';
 import { invalid } from '../../../platform/errors.ts';
 import { type ChatBody, isRecord, outputLimit } from '../body.ts';
 import type { ChatRequest } from '../dialect.ts';
+import { Notes } from '../notes.ts';
 import { toConversation } from './messages.ts';
 import { type ModelTraits, traitsOf } from './models.ts';
-import { Notes } from './notes.ts';
 import { toThinking } from './thinking.ts';
 import { toToolChoice, toTools } from './tools.ts';
 
@@ -45,7 +45,7 @@ const OWN_TIERS = new Set(['auto', 'standard_only']);
  */
 export function toAnthropic({ body: { chat }, model, isStreamed }: ChatRequest): WrittenRequest {
   if ((chat.n ?? 1) > 1) throw invalid('n', 'must be 1, because Anthropic gives one answer at a time');
-  const notes = new Notes();
+  const notes = new Notes('Anthropic');
   const traits = traitsOf(model.name);
   const { system, messages } = toConversation(chat.messages, notes);
   if (messages.length === 0) throw invalid('messages', 'must hold something that the user says, for Anthropic');

@@ -1,7 +1,7 @@
 import type { Anthropic } from '@anthropic-ai/sdk';
 import { type ChatBody, isRecord } from '../body.ts';
+import type { Notes } from '../notes.ts';
 import type { ModelTraits } from './models.ts';
-import type { Notes } from './notes.ts';
 
 type Effort = NonNullable<Anthropic.OutputConfig['effort']>;
 

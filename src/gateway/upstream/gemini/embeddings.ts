@@ -5,6 +5,7 @@ import { chunkOf } from '../chunk.ts';
 import { type DialectCall, type EmbeddingsRequest, MalformedAnswer, type Piece } from '../dialect.ts';
 import { type EmbeddingsBody, inputsOf } from '../embeddings-body.ts';
 import { parseAnswer } from '../openai/parse-answer.ts';
+import { modelPath } from './model-path.ts';
 
 /** Members that are put into Gemini's words; of all others it is said that they were left out. */
 const TRANSLATED = new Set(['model', 'input', 'encoding_format', 'dimensions']);
@@ -19,9 +20,9 @@ export class GeminiEmbeddings implements DialectCall {
 
   /** @throws ValidationError for inputs that are tokens: those belong to one vocabulary, which is not Gemini's */
   constructor({ body: { embeddings }, model }: EmbeddingsRequest) {
-    const name = `models/${encodeURIComponent(model.name)}`;
-    this.path = `/${name}:batchEmbedContents`;
-    this.body = Buffer.from(JSON.stringify({ requests: requestsOf(embeddings, `models/${model.name}`) }));
+    this.path = `/${modelPath(model.name)}:batchEmbedContents`;
+    const name = model.name.includes('/') ? model.name : `models/${model.name}`;
+    this.body = Buffer.from(JSON.stringify({ requests: requestsOf(embeddings, name) }));
     this.warnings = Object.keys(embeddings)
       .filter((member) => !TRANSLATED.has(member) && embeddings[member] != null)
       .map((member) => `\`${member}\` was left out: Gemini does not take it for embeddings.`);

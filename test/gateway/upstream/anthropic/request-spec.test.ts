@@ -18,6 +18,9 @@ test.skipIf(!spec)('every request is one that the provider’s own description a
   const ajv = new Ajv({ strict: false, validateFormats: false, logger: false });
   ajv.addSchema(parse(spec ?? ''), 'spec');
   const validate = ajv.getSchema('spec#/components/schemas/CreateMessageParams');
+  // A member that is not there is found out.
+  expect(validate?.({ model: 'm', max_tokens: 1, messages: [{ role: 'user', content: 'Hi' }] })).toBe(true);
+  expect(validate?.({ model: 'm', max_tokens: 1, messages: [], nonsense: 1 })).toBe(false);
   fc.assert(
     fc.property(chatBodies, models, fc.option(fc.integer({ min: 1, max: 64_000 })), (body, name, maxOutputTokens) => {
       const isStreamed = body.stream === true;
