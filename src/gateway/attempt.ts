@@ -58,7 +58,8 @@ export class Attempt {
   note(chunk: Chunk): void {
     this.finishReason ??= chunk.finishReasons[0]?.reason ?? null;
     if (chunk.usage) this.usage = chunk.usage;
-    this.answeredModel ??= chunk.model;
+    // A provider may hand over to another model, and says so when it does.
+    this.answeredModel = chunk.model ?? this.answeredModel;
     this.#relay(chunk.text);
     this.#relay(chunk.reasoning);
     this.#relay(chunk.refusal);

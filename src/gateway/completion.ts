@@ -4,6 +4,7 @@ import type { Caller } from './admission/caller.ts';
 import type { Usage } from './ledger/prices.ts';
 import type { AttemptOutcome, CompletionOutcome, Door, Operation } from './ledger/records.ts';
 import type { ExactTarget } from './routing/exact-target.ts';
+import type { Chunk } from './upstream/chunk.ts';
 
 /** A client's request as the doors hand it to the gateway. */
 export interface CompletionRequest {
@@ -92,7 +93,7 @@ export type CompletionEvent =
     }
   | { type: 'started'; head: AnswerHead }
   | { type: 'events'; events: readonly StreamEvent[] }
-  | { type: 'body'; body: Buffer }
+  | { type: 'body'; body: Buffer /** What it says. */; chunk: Chunk }
   | {
       type: 'finished';
       report: CompletionReport /** The last usage event, if the client asked for one. */;

@@ -212,11 +212,11 @@ export class Gateway {
         const report = await this.#settle(run, attempt, 'SUCCEEDED', null);
         yield { type: 'finished', report, usageEvent };
       } else {
-        const body = await receiveBody(exchange, call, attempt);
+        const answer = await receiveBody(exchange, call, attempt);
         isComplete = true;
         const report = await this.#settle(run, attempt, 'SUCCEEDED', null);
         yield { type: 'started', head: startAnswer(run, attempt) };
-        yield { type: 'body', body };
+        yield { type: 'body', ...answer };
         yield { type: 'finished', report, usageEvent: null };
       }
       return null;

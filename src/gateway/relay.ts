@@ -2,7 +2,7 @@ import type { SignalboxError } from '../platform/errors.ts';
 import { UpstreamError, UpstreamTimeoutError } from '../platform/errors.ts';
 import type { Attempt } from './attempt.ts';
 import type { StreamEvent } from './completion.ts';
-import { isMeaningful } from './upstream/chunk.ts';
+import { type Chunk, isMeaningful } from './upstream/chunk.ts';
 import { type DialectCall, MalformedAnswer, type Piece, type StreamReader } from './upstream/dialect.ts';
 import { type Failure, readBreak, readFailure } from './upstream/failure.ts';
 import { SseReader } from './upstream/sse.ts';
@@ -31,11 +31,17 @@ export interface RelayLimits {
   stallMs: number;
 }
 
+/** An answer in the OpenAI dialect, and what it says. */
+export interface WholeAnswer {
+  body: Buffer;
+  chunk: Chunk;
+}
+
 /**
- * The whole answer, not streamed, in the OpenAI dialect.
+ * The whole answer, not streamed.
  * @throws RelayFailure
  */
-export async function receiveBody(exchange: Exchange, call: DialectCall, attempt: Attempt): Promise<Buffer> {
+export async function receiveBody(exchange: Exchange, call: DialectCall, attempt: Attempt): Promise<WholeAnswer> {
   await receiveHead(exchange, attempt);
   const body = await readAll(exchange, LARGEST_ANSWER);
   if (!body) throw brokenBy(attempt, 'sent an answer larger than 16 MiB');
@@ -43,7 +49,7 @@ export async function receiveBody(exchange: Exchange, call: DialectCall, attempt
   const { data, chunk } = readAnswer(call, text, attempt);
   if (chunk.error !== null) throw new RelayFailure(readFailure(200, {}, data, attempt.place));
   attempt.note(chunk);
-  return data === text ? body : Buffer.from(data);
+  return { body: data === text ? body : Buffer.from(data), chunk };
 }
 
 function readAnswer(call: DialectCall, text: string, attempt: Attempt) {

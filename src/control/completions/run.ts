@@ -1,10 +1,11 @@
 import type { AnswerHead, CompletionReport, CompletionRequest } from '../../gateway/completion.ts';
+import type { Chunk } from '../../gateway/upstream/chunk.ts';
 import { type SignalboxError, ValidationError } from '../../platform/errors.ts';
 import type { Context } from '../schema/context.ts';
 import { coalesce, type Delta } from './coalesce.ts';
 import type { CompletionInput } from './input.ts';
 import { toOpenAI } from './to-openai.ts';
-import { type Answer, readAnswer, Transcript } from './transcript.ts';
+import { type Answer, Transcript, wholeAnswer } from './transcript.ts';
 
 /** Who asks, and the signal that aborts when they leave. */
 type Caller = Pick<Context, 'caller' | 'signal' | 'requestId'> & { services: Pick<Context['services'], 'gateway'> };
@@ -22,12 +23,12 @@ export type StreamedEvent =
  */
 export async function complete(context: Caller, input: CompletionInput): Promise<Answer> {
   let head: AnswerHead | null = null;
-  let body: Buffer | null = null;
+  let chunk: Chunk | null = null;
   for await (const event of context.services.gateway.complete(toRequest(context, input, false))) {
     if (event.type === 'failed') throw event.error;
     if (event.type === 'started') head = event.head;
-    if (event.type === 'body') body = event.body;
-    if (event.type === 'finished' && head && body) return readAnswer(body, head, event.report);
+    if (event.type === 'body') chunk = event.chunk;
+    if (event.type === 'finished' && head && chunk) return wholeAnswer(chunk, head, event.report);
   }
   throw new Error('A completion ended without an answer and without a failure.');
 }

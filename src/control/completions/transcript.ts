@@ -1,5 +1,5 @@
 import type { AnswerHead, CompletionReport, ToolCallDelta } from '../../gateway/completion.ts';
-import { parseChunk } from '../../gateway/upstream/openai/read-chunk.ts';
+import type { Chunk } from '../../gateway/upstream/chunk.ts';
 
 /** Characters of a streamed answer that are kept for its last event; the deltas have brought them all anyway. */
 const KEPT_LENGTH = 4_194_304;
@@ -53,14 +53,13 @@ export class Transcript {
   }
 }
 
-/** The answer in an OpenAI chat completion's body. */
-export function readAnswer(body: Buffer, head: AnswerHead, report: CompletionReport): Answer {
-  const chunk = parseChunk(body.toString());
+/** The answer that came whole. */
+export function wholeAnswer(chunk: Chunk, head: AnswerHead, report: CompletionReport): Answer {
   return {
     ...origin(head, report),
-    text: chunk?.text || chunk?.refusal || null,
-    reasoning: chunk?.reasoning || null,
-    toolCalls: (chunk?.toolCalls ?? []).map(({ id, name, arguments: text }) => ({
+    text: chunk.text || chunk.refusal || null,
+    reasoning: chunk.reasoning || null,
+    toolCalls: chunk.toolCalls.map(({ id, name, arguments: text }) => ({
       id,
       name: name ?? '',
       arguments: text,

@@ -1,7 +1,5 @@
 import type { CompletionReport, CompletionRequest } from '../../gateway/completion.ts';
 import type { ProviderEntry } from '../../gateway/snapshot/snapshot.ts';
-import { isRecord } from '../../gateway/upstream/body.ts';
-import { readContent } from '../../gateway/upstream/openai/read-chunk.ts';
 import { type SignalboxError, shorten } from '../../platform/errors.ts';
 import type { Services } from '../schema/context.ts';
 import { statusOfTest, verdictOf } from './health-status.ts';
@@ -54,7 +52,7 @@ export async function testCompletion(
   });
   let text: string | null = null;
   for await (const event of completion) {
-    if (event.type === 'body') text = readText(event.body);
+    if (event.type === 'body') text = event.chunk.text;
     if (event.type === 'finished') return toOutcome(provider, request, text, event.report, null);
     if (event.type === 'failed') {
       if (!event.report) throw event.error;
@@ -70,13 +68,6 @@ function toBody(provider: ProviderEntry, { model, message }: TestRequest): Buffe
   const limit = provider.kind === 'OPENAI' ? 'max_completion_tokens' : 'max_tokens';
   const messages = [{ role: 'user', content: message ?? DEFAULT_MESSAGE }];
   return Buffer.from(JSON.stringify({ model, messages, [limit]: MOST_OUTPUT_TOKENS }));
-}
-
-function readText(body: Buffer): string {
-  const answer: unknown = JSON.parse(body.toString('utf8'));
-  const choices = isRecord(answer) && Array.isArray(answer.choices) ? answer.choices : [];
-  const [choice] = choices.filter(isRecord);
-  return isRecord(choice?.message) ? readContent(choice.message.content) : '';
 }
 
 function toOutcome(

@@ -2,7 +2,7 @@ import { type ChatCall, type ChatRequest, type Dialect, MalformedAnswer, type Pi
 import { spliceMembers } from '../splice.ts';
 import { OpenAIEmbeddings } from './embeddings.ts';
 import { parseAnswer } from './parse-answer.ts';
-import { readChunk } from './read-chunk.ts';
+import { readCompletion } from './read-chunk.ts';
 import { OpenAIStream } from './stream.ts';
 
 /** OpenAI chat completions: the client's own words. Requests and answers are relayed as they came. */
@@ -38,7 +38,7 @@ class OpenAICall implements ChatCall {
 
   readAnswer(text: string): Piece {
     const answer = parseAnswer(text);
-    const chunk = readChunk(answer);
+    const chunk = readCompletion(answer);
     if (chunk.error === null && chunk.choices.length === 0) throw new MalformedAnswer('sent an answer without choices');
     return { data: text, chunk };
   }

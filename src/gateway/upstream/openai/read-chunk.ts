@@ -1,6 +1,7 @@
 import type { ToolCallDelta } from '../../completion.ts';
 import { isRecord } from '../body.ts';
 import type { Chunk } from '../chunk.ts';
+import { readCost } from './cost.ts';
 import { readUsage } from './usage.ts';
 
 /** Reads one event. Null when it is not a JSON object; providers do send broken ones, and the rest may be whole. */
@@ -11,11 +12,16 @@ export function parseChunk(data: string): Chunk | null {
   } catch {
     return null;
   }
-  return isRecord(value) ? readChunk(value) : null;
+  return isRecord(value) ? readChunk(value, 'delta') : null;
 }
 
-/** Reads an event, or a whole answer: that has a `message` in the place of each `delta`. */
-export function readChunk(value: Record<string, unknown>): Chunk {
+/** Reads a whole answer. */
+export function readCompletion(value: Record<string, unknown>): Chunk {
+  return readChunk(value, 'message');
+}
+
+/** @param part what of each choice counts; Perplexity sends the other one as well, with something else in it */
+function readChunk(value: Record<string, unknown>, part: 'delta' | 'message'): Chunk {
   const chunk = {
     text: '',
     reasoning: '',
@@ -24,7 +30,7 @@ export function readChunk(value: Record<string, unknown>): Chunk {
     finishReasons: [] as { choice: number; reason: string }[],
     choices: [] as number[],
     usage: readUsage(value.usage) ?? readUsage(isRecord(value.x_groq) ? value.x_groq.usage : null),
-    cost: null,
+    cost: readCost(value.usage),
     isUsageOnly: false,
     model: typeof value.model === 'string' && value.model !== '' ? value.model : null,
     error: value.error ?? null,
@@ -38,12 +44,15 @@ export function readChunk(value: Record<string, unknown>): Chunk {
       chunk.finishReasons.push({ choice: index, reason: choice.finish_reason });
     }
     if (isRecord(choice.error)) chunk.error = choice.error;
-    const delta = isRecord(choice.delta) ? choice.delta : isRecord(choice.message) ? choice.message : null;
+    const other = part === 'delta' ? choice.message : choice.delta;
+    const delta = isRecord(choice[part]) ? choice[part] : isRecord(other) ? other : null;
     if (!delta) continue;
     chunk.text += readContent(delta.content);
-    chunk.reasoning += readText(delta.reasoning_content) || readText(delta.reasoning);
+    chunk.reasoning += readText(delta.reasoning_content) || readText(delta.reasoning) || readThinking(delta.content);
     chunk.refusal += readText(delta.refusal);
     if (Array.isArray(delta.tool_calls)) chunk.toolCalls.push(...delta.tool_calls.filter(isRecord).map(readToolCall));
+    // What tool calls were called when there was but one.
+    if (isRecord(delta.function_call)) chunk.toolCalls.push(readToolCall({ function: delta.function_call }, 0));
   }
   return chunk;
 }
@@ -53,6 +62,12 @@ export function readContent(content: unknown): string {
   if (typeof content === 'string') return content;
   if (!Array.isArray(content)) return '';
   return content.map((part) => (isRecord(part) ? readText(part.text) : '')).join('');
+}
+
+/** Mistral's models think in parts of the content. */
+function readThinking(content: unknown): string {
+  if (!Array.isArray(content)) return '';
+  return content.map((part) => (isRecord(part) && part.type === 'thinking' ? readContent(part.thinking) : '')).join('');
 }
 
 function readToolCall(call: Record<string, unknown>, position: number): ToolCallDelta {

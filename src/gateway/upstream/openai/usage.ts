@@ -23,8 +23,9 @@ export function readUsage(value: unknown): Usage | null {
   return {
     inputTokens: inputTokens ?? 0,
     outputTokens: outputTokens ?? 0,
-    // DeepSeek's name is prompt_cache_hit_tokens.
-    cachedTokens: count(inputDetails.cached_tokens) ?? count(value.prompt_cache_hit_tokens),
+    // The last two are DeepSeek's and Moonshot's names.
+    cachedTokens:
+      count(inputDetails.cached_tokens) ?? count(value.prompt_cache_hit_tokens) ?? count(value.cached_tokens),
     cacheWriteTokens: count(inputDetails.cache_write_tokens),
     cacheWrite1hTokens: null,
     reasoningTokens,
