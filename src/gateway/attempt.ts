@@ -38,7 +38,6 @@ export class Attempt {
     this.provider = provider;
     this.key = key;
     this.#price = model.price;
-    this.place = { provider: provider.slug, attempt: number, secret: key?.secret ?? null };
     this.intent = {
       origin,
       attemptId: uuidv7(),
@@ -52,6 +51,8 @@ export class Attempt {
       estimate: estimateInput(bytes.length, model.price),
       maxLiability: maxLiability(bytes.length, bound, model.price),
     };
+    const { inputTokens } = this.intent.estimate;
+    this.place = { provider: provider.slug, attempt: number, secret: key?.secret ?? null, inputTokens };
   }
 
   /** Takes in what an event of the stream, or the whole answer, says. */

@@ -132,10 +132,10 @@ function* piecesOf(events: readonly string[], reader: StreamReader, isLast: bool
 /** What a thrown value means for the attempt. `cancelled` is what the completion was aborted with, if it was. */
 export function toFailure(thrown: unknown, attempt: Attempt, cancelled: SignalboxError | null): Failure {
   const { upstreamStatus } = attempt;
-  if (cancelled) return { error: cancelled, remedy: 'NONE', retryAfterMs: null, upstreamStatus };
+  if (cancelled) return { error: cancelled, remedy: 'NONE', key: null, retryAfterMs: null, upstreamStatus };
   if (thrown instanceof RelayFailure) return thrown.failure;
   if (thrown instanceof DeadlineError)
-    return { error: deadline(thrown, attempt), remedy: 'OTHER_TARGET', retryAfterMs: null, upstreamStatus };
+    return { error: deadline(thrown, attempt), remedy: 'OTHER_TARGET', key: null, retryAfterMs: null, upstreamStatus };
   return readBreak(thrown, attempt.place, upstreamStatus);
 }
 
@@ -172,7 +172,7 @@ function brokenBy(attempt: Attempt, what: string): RelayFailure {
   const { provider, attempt: attempts } = attempt.place;
   const upstreamStatus = attempt.upstreamStatus;
   const error = new UpstreamError(`${provider} ${what}.`, { provider, upstreamStatus, attempts });
-  return new RelayFailure({ error, remedy: 'OTHER_TARGET', retryAfterMs: null, upstreamStatus });
+  return new RelayFailure({ error, remedy: 'OTHER_TARGET', key: null, retryAfterMs: null, upstreamStatus });
 }
 
 function deadline({ timeout, limitMs }: DeadlineError, attempt: Attempt): UpstreamTimeoutError {

@@ -10,6 +10,8 @@ import {
   ValidationError,
 } from '../../platform/errors.ts';
 import { isRecord } from './body.ts';
+import { type ProviderError, parseProviderError } from './provider-error.ts';
+import { retryAfterMs } from './retry-after.ts';
 import { withoutSecret } from './without-secret.ts';
 
 /**
@@ -22,6 +24,8 @@ export type Remedy = 'NONE' | 'SAME_TARGET' | 'OTHER_KEY' | 'OTHER_TARGET' | 'LA
 export interface Failure {
   error: SignalboxError;
   remedy: Remedy;
+  /** What is wrong with the key that was used: the provider does not take it, or has had enough of it for a while. */
+  key: 'REJECTED' | 'LIMITED' | null;
   /** How long the provider asks to be left alone, in milliseconds; null: it did not say. */
   retryAfterMs: number | null;
   upstreamStatus: number | null;
@@ -34,39 +38,47 @@ export interface AttemptPlace {
   attempt: number;
   /** The key that was sent; cut out of anything that is quoted. */
   secret: string | null;
+  /** About how many tokens were sent. */
+  inputTokens: number;
 }
 
+/** A limit that money lifts, not time: nobody comes back to it within the hour. */
+const QUOTA_REST_MS = 3_600_000;
+/** What clients are told to wait where a provider does not say. */
+const DEFAULT_RETRY_SECONDS = 5;
+
 /**
- * An HTTP answer that is an error, or a 200 whose body is one.
+ * An HTTP answer that is an error, or a 200 whose body or stream holds one.
  * @param body the answer's text as far as it was read
  */
 export function readFailure(status: number, headers: IncomingHttpHeaders, body: string, place: AttemptPlace): Failure {
-  const error = parseError(body);
-  const said = describe(error, body, place.secret);
+  const told = parseProviderError(body);
+  const said = quote(told.message, place.secret);
+  const effective = status < 400 ? (told.status ?? status) : status;
+  const wait = retryAfterMs(headers, told, Date.now());
+  const failed = (error: SignalboxError, remedy: Remedy, key: Failure['key'] = null, rest = wait): Failure => ({
+    error,
+    remedy,
+    key,
+    retryAfterMs: rest,
+    upstreamStatus: status,
+  });
   const { provider, attempt } = place;
   const upstream = (message: string) =>
     new UpstreamError(message, { provider, upstreamStatus: status, attempts: attempt });
-  const failed = (failure: SignalboxError, remedy: Remedy): Failure => ({
-    error: failure,
-    remedy,
-    retryAfterMs: null,
-    upstreamStatus: status,
-  });
 
-  if (isContextLength(error, said)) return failed(new ContextLengthError(`${provider}: ${said}`), 'LARGER_MODEL');
-  if (codeOf(error) === 'content_filter' || codeOf(error) === 'content_policy_violation') {
-    return failed(new ContentFilterError(`${provider}: ${said}`), 'NONE');
+  if (isContextLength(told, place)) return failed(new ContextLengthError(`${provider}: ${said}`), 'LARGER_MODEL');
+  if (isFiltered(told)) return failed(new ContentFilterError(`${provider}: ${said}`), 'NONE');
+  if (isKeyRejected(effective, told)) {
+    // The text is not quoted: providers repeat parts of the key in it.
+    const message = `${provider} rejected the stored key (HTTP ${status}). An admin can set a new one.`;
+    return failed(upstream(message), 'OTHER_KEY', 'REJECTED');
   }
-  switch (effectiveStatus(status, error)) {
-    case 401:
-    case 403:
-      // The text is not quoted: providers repeat parts of the key in it.
-      return failed(
-        upstream(`${provider} rejected the stored key (HTTP ${status}). An admin can set a new one.`),
-        'OTHER_KEY',
-      );
+  switch (effective) {
     case 402:
       return failed(upstream(`${provider} asks for payment (HTTP ${status}).`), 'OTHER_TARGET');
+    case 403:
+      return failed(upstream(`${provider} does not allow this with the stored key (HTTP ${status}).`), 'OTHER_KEY');
     case 404:
       return failed(
         upstream(`${provider} does not know the model or address (HTTP ${status}): ${said}`),
@@ -74,21 +86,25 @@ export function readFailure(status: number, headers: IncomingHttpHeaders, body: 
       );
     case 400:
     case 413:
-    case 422:
+    case 422: {
+      const issue = { path: paramOf(told, place.secret), message: `${provider} refused the request: ${said}` };
+      return failed(new ValidationError([issue]), 'NONE');
+    }
+    case 429: {
+      const rest = wait ?? (isQuota(told) ? QUOTA_REST_MS : null);
+      const seconds = rest === null ? DEFAULT_RETRY_SECONDS : Math.ceil(rest / 1_000);
       return failed(
-        new ValidationError([
-          { path: paramOf(error, place.secret), message: `${provider} refused the request: ${said}` },
-        ]),
-        'NONE',
+        new RateLimitedError(`${provider} limits its requests: ${said}`, seconds),
+        'OTHER_KEY',
+        'LIMITED',
+        rest,
       );
-    case 429:
-      return failed(new RateLimitedError(`${provider} limits its requests: ${said}`, retryAfter(headers)), 'OTHER_KEY');
+    }
     case 408:
-    case 504:
-      return failed(
-        new UpstreamTimeoutError(`${provider} timed out (HTTP ${status}): ${said}`, 'TOTAL', attempt),
-        'SAME_TARGET',
-      );
+    case 504: {
+      const message = `${provider} timed out (HTTP ${status}): ${said}`;
+      return failed(new UpstreamTimeoutError(message, 'TOTAL', attempt), 'SAME_TARGET');
+    }
     default:
       return failed(upstream(`${provider} failed (HTTP ${status}): ${said}`), 'SAME_TARGET');
   }
@@ -101,7 +117,7 @@ export function readBreak(thrown: unknown, place: AttemptPlace, upstreamStatus: 
   if (code === 'UND_ERR_CONNECT_TIMEOUT') {
     const message = `${provider} could not be reached within 5 seconds.`;
     const error = new UpstreamTimeoutError(message, 'CONNECT', attempt);
-    return { error, remedy: 'OTHER_TARGET', retryAfterMs: null, upstreamStatus };
+    return { error, remedy: 'OTHER_TARGET', key: null, retryAfterMs: null, upstreamStatus };
   }
   const what =
     code === 'ECONNREFUSED' || code === 'ENOTFOUND' || code === 'EAI_AGAIN' || code === 'EHOSTUNREACH'
@@ -110,54 +126,64 @@ export function readBreak(thrown: unknown, place: AttemptPlace, upstreamStatus: 
   return {
     error: new UpstreamError(what, { provider, upstreamStatus, attempts: attempt }),
     remedy: 'SAME_TARGET',
+    key: null,
     retryAfterMs: null,
     upstreamStatus,
   };
 }
 
-/** An error object inside a 200 or a stream often carries its real status as a number. */
-function effectiveStatus(status: number, error: Record<string, unknown>): number {
-  const code = Number(error.status ?? error.code);
-  return status < 400 && Number.isInteger(code) && code >= 400 && code < 600 ? code : status;
+/** What a provider said, in one line, without the key. */
+function quote(message: string, secret: string | null): string {
+  const clean = secret ? withoutSecret(message, secret) : message;
+  return shorten(clean.replace(/\s+/g, ' ').trim() || 'no reason given', 500);
 }
 
-function parseError(body: string): Record<string, unknown> {
-  try {
-    const value: unknown = JSON.parse(body);
-    // Some providers answer a list with one error in it.
-    const first = Array.isArray(value) ? value[0] : value;
-    if (!isRecord(first)) return {};
-    if (isRecord(first.error)) return first.error;
-    return typeof first.error === 'string' ? { message: first.error } : first;
-  } catch {
-    return {};
-  }
+/**
+ * More than the model or the account can take at once. The texts are those of OpenAI and vLLM, Anthropic, Gemini, Ollama,
+ * Perplexity, Mistral, Groq (as 413 or 429), Cohere and llama.cpp.
+ */
+const TOO_LONG = new RegExp(
+  [
+    'maximum context length|max context length|context window|context[_ ]length[_ ]exceeded',
+    'prompt (is )?too long|prompt contains \\d+ tokens|too large for model|request too large for',
+    'input token count .*exceeds|input length and `?max_tokens`? exceed|total length of all messages is too long',
+    'too many tokens: (total|size)|exceeds? the (available )?context size|input is too long',
+    '`?inputs`? tokens \\+ `?max_new_tokens`? must be',
+  ].join('|'),
+  'i',
+);
+const TOO_LONG_NAMES = ['context_length_exceeded', 'too_many_prompt_tokens', 'string_above_max_length'];
+
+function isContextLength({ names, message, status }: ProviderError, { inputTokens }: AttemptPlace): boolean {
+  if (TOO_LONG_NAMES.some((name) => names.has(name)) || TOO_LONG.test(message)) return true;
+  // Gemini tells a request that is larger than all that may be sent in a minute as one too many.
+  const limit = /input_token_count, limit: (\d+)/.exec(message)?.[1];
+  return status === 429 && limit !== undefined && inputTokens > Number(limit);
 }
 
-function describe(error: Record<string, unknown>, body: string, secret: string | null): string {
-  const message =
-    typeof error.message === 'string' ? error.message : typeof error.detail === 'string' ? error.detail : '';
-  const text = message || (/^\s*</.test(body) ? '' : body) || 'no reason given';
-  const clean = secret ? withoutSecret(text, secret) : text;
-  return shorten(clean.replace(/\s+/g, ' ').trim(), 500);
+function isFiltered({ names, message }: ProviderError): boolean {
+  const isNamed = ['content_filter', 'content_policy_violation', 'moderation_blocked'].some((name) => names.has(name));
+  // OpenRouter's moderation answers 403.
+  return isNamed || /requires moderation|flagged (by|for) .*moderation|input was flagged/i.test(message);
 }
 
-function isContextLength(error: Record<string, unknown>, said: string): boolean {
-  if (codeOf(error) === 'context_length_exceeded') return true;
-  return /maximum context length|context window|context length|prompt is too long|input token count/i.test(said);
+/** Most providers say 401; Gemini says 400, and some 403. */
+function isKeyRejected(status: number, { names, message }: ProviderError): boolean {
+  if (status === 401 || names.has('api_key_invalid') || names.has('invalid_api_key')) return true;
+  if (status !== 400 && status !== 403) return false;
+  const isAboutKey = /api[ _-]?key|access token|credential/i.test(message);
+  return isAboutKey && /not valid|invalid|incorrect|expired|revoked|disabled|suspended|leaked|not found/i.test(message);
 }
 
-function codeOf(error: Record<string, unknown>): string {
-  return typeof error.code === 'string' ? error.code : '';
+/** Used up until somebody pays, rather than too many at once. */
+function isQuota({ names, message }: ProviderError): boolean {
+  if (['insufficient_quota', 'billing_hard_limit_reached', 'credits_exhausted'].some((name) => names.has(name)))
+    return true;
+  return /spend(ing)? limit|credit balance|out of credits|usage limits?.*regain access|PerDay/i.test(message);
 }
 
 /** The parameter that the provider names, if it looks like one and is not the key. */
-function paramOf({ param }: Record<string, unknown>, secret: string | null): string {
-  if (typeof param !== 'string' || !/^[\w.[\]-]{1,100}$/.test(param)) return '';
+function paramOf({ param }: ProviderError, secret: string | null): string {
+  if (param === null || !/^[\w.[\]-]{1,100}$/.test(param)) return '';
   return secret && param.includes(secret) ? '' : param;
-}
-
-function retryAfter(headers: IncomingHttpHeaders): number {
-  const seconds = Number(headers['retry-after']);
-  return Number.isFinite(seconds) && seconds >= 0 ? Math.min(Math.ceil(seconds), 86_400) : 5;
 }
