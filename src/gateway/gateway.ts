@@ -151,7 +151,7 @@ export class Gateway {
   #prepare({ admitted, requestId, origin }: Run, { target: { model, provider } }: Step): Call | ValidationError {
     const { asked, isStreamed, wantsUsage } = admitted;
     const dialect = DIALECTS[provider.dialect];
-    const facts = { model, requestId, startedAt: origin.startedAt };
+    const facts = { kind: provider.kind, model, requestId, startedAt: origin.startedAt };
     try {
       if (!('chat' in asked)) return dialect.prepareEmbeddings({ body: asked, ...facts });
       return dialect.prepare({ body: asked, isStreamed, wantsUsage, images: new Map(), ...facts });

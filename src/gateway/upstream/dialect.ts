@@ -2,12 +2,14 @@ import type { ModelEntry } from '../snapshot/snapshot.ts';
 import type { ParsedBody } from './body.ts';
 import type { Chunk } from './chunk.ts';
 import type { ParsedEmbeddings } from './embeddings-body.ts';
+import type { ProviderKind } from './kinds.ts';
 
 /** The wire formats that Signalbox speaks with providers. */
 export type DialectName = 'OPENAI' | 'ANTHROPIC' | 'GEMINI';
 
 /** A client's request on its way to one target. */
 interface RequestFacts {
+  kind: ProviderKind;
   model: Pick<ModelEntry, 'name' | 'maxOutputTokens'>;
   /** Id of the completion; what the provider leaves unnamed is named after it. */
   requestId: string;

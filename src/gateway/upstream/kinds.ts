@@ -15,7 +15,28 @@ export interface KindInfo {
   /** Whether a provider of this kind can be called without a key. */
   worksWithoutKey: boolean;
   docsUrl: string | null;
+  /** Where its list of models is, below its base URL: a check that costs nothing. Null: it has none. */
+  modelsPath: string | null;
+  hasEmbeddings: boolean;
+  /** Members of a chat completions body that its API refuses; they are left out on the way to it. */
+  refuses: readonly string[];
+  /** Members that it knows by another name. */
+  renames: Readonly<Record<string, string>>;
 }
+
+/** What holds where a kind says nothing else. */
+const PLAIN: Omit<KindInfo, 'name'> = {
+  dialect: 'OPENAI',
+  defaultBaseUrl: null,
+  keyVariable: null,
+  keyFormat: null,
+  worksWithoutKey: false,
+  docsUrl: null,
+  modelsPath: '/models',
+  hasEmbeddings: true,
+  refuses: [],
+  renames: {},
+};
 
 /** Each kind that there is. */
 export const PROVIDER_KINDS = {
@@ -33,6 +54,7 @@ export const PROVIDER_KINDS = {
     keyVariable: 'ANTHROPIC_API_KEY',
     keyFormat: 'sk-ant-…',
     docsUrl: 'https://docs.anthropic.com',
+    hasEmbeddings: false,
   }),
   GOOGLE: keyed({
     name: 'Google Gemini',
@@ -55,6 +77,9 @@ export const PROVIDER_KINDS = {
     keyVariable: 'GROQ_API_KEY',
     keyFormat: 'gsk_…',
     docsUrl: 'https://console.groq.com/docs',
+    hasEmbeddings: false,
+    // https://console.groq.com/docs/openai#currently-unsupported-openai-features
+    refuses: ['logprobs', 'top_logprobs', 'logit_bias'],
   }),
   TOGETHER: keyed({
     name: 'Together AI',
@@ -67,12 +92,31 @@ export const PROVIDER_KINDS = {
     defaultBaseUrl: 'https://api.mistral.ai/v1',
     keyVariable: 'MISTRAL_API_KEY',
     docsUrl: 'https://docs.mistral.ai',
+    // It refuses every member that https://docs.mistral.ai/api/#tag/chat does not list. Usage comes with every stream.
+    refuses: [
+      ...['stream_options', 'user', 'logprobs', 'top_logprobs', 'logit_bias', 'store', 'metadata', 'service_tier'],
+      ...[
+        'modalities',
+        'audio',
+        'verbosity',
+        'prompt_cache_key',
+        'safety_identifier',
+        'web_search_options',
+        'functions',
+      ],
+    ],
+    renames: { max_completion_tokens: 'max_tokens', seed: 'random_seed' },
   }),
   COHERE: keyed({
     name: 'Cohere',
     defaultBaseUrl: 'https://api.cohere.ai/compatibility/v1',
     keyVariable: 'COHERE_API_KEY',
     docsUrl: 'https://docs.cohere.com',
+    // https://docs.cohere.com/docs/compatibility-api, "unsupported parameters"
+    refuses: [
+      ...['n', 'logit_bias', 'top_logprobs', 'store', 'metadata', 'modalities', 'prediction', 'audio', 'service_tier'],
+      'parallel_tool_calls',
+    ],
   }),
   HUGGINGFACE: keyed({
     name: 'Hugging Face',
@@ -107,17 +151,9 @@ export function inferKind(baseUrl: string | null, name: string): ProviderKind {
 type Keyed = Pick<KindInfo, 'name' | 'docsUrl'> & { defaultBaseUrl: string; keyVariable: string } & Partial<KindInfo>;
 
 function keyed(info: Keyed): KindInfo {
-  return { dialect: 'OPENAI', keyFormat: null, worksWithoutKey: false, ...info };
+  return { ...PLAIN, ...info };
 }
 
 function keyless(name: string): KindInfo {
-  return {
-    name,
-    dialect: 'OPENAI',
-    defaultBaseUrl: null,
-    keyVariable: null,
-    keyFormat: null,
-    worksWithoutKey: true,
-    docsUrl: null,
-  };
+  return { ...PLAIN, name, worksWithoutKey: true };
 }

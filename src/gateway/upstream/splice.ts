@@ -9,34 +9,55 @@ const COLON = 0x3a;
 
 interface Member {
   name: string;
+  nameStart: number;
   valueStart: number;
   valueEnd: number;
 }
 
 /**
- * Sets top-level members of a JSON object in its bytes. Everything else stays byte for byte as it was: big integers,
- * the order of keys, white space. A member that is not there is added at the front. A name that stands twice is set
- * at both places, so that it does not matter which one the reader takes.
+ * Sets top-level members of a JSON object in its bytes, and takes out others. Every other member stays byte for byte as it
+ * was: big integers, the order of keys, white space. A member that is not there is added at the front. A name that
+ * stands twice is set or taken out at both places, so that it does not matter which one the reader takes.
  *
  * @param json bytes of a JSON object that is known to be valid
- * @param edits new values by name, as JSON text
+ * @param edits new values by name, as JSON text; null: the member is taken out
  */
-export function spliceMembers(json: Buffer, edits: Readonly<Record<string, string>>): Buffer {
-  const parts: Buffer[] = [];
-  const missing = new Set(Object.keys(edits));
+export function spliceMembers(json: Buffer, edits: Readonly<Record<string, string | null>>): Buffer {
   const { members, bodyStart } = topLevelMembers(json);
-  let copied = bodyStart;
+  const missing = new Map(Object.entries(edits).filter(([, value]) => value !== null));
+  const parts: Buffer[] = [];
+  let isFirst = true;
+  /** Up to where everything is copied, or left out. */
+  let done = bodyStart;
   for (const member of members) {
     const edit = Object.hasOwn(edits, member.name) ? edits[member.name] : undefined;
+    if (edit === null) {
+      // With what stands before it, which is the comma unless it is the first.
+      if (!isFirst) parts.push(json.subarray(done, endBefore(json, member.nameStart)));
+      done = isFirst ? startBehind(json, member.valueEnd) : member.valueEnd;
+      continue;
+    }
+    isFirst = false;
     if (edit === undefined) continue;
     missing.delete(member.name);
-    parts.push(json.subarray(copied, member.valueStart), Buffer.from(edit));
-    copied = member.valueEnd;
+    parts.push(json.subarray(done, member.valueStart), Buffer.from(edit));
+    done = member.valueEnd;
   }
-  parts.push(json.subarray(copied));
-  const added = [...missing].map((name) => `${JSON.stringify(name)}:${edits[name]}`).join(',');
-  const head = added && members.length > 0 ? `${added},` : added;
+  parts.push(json.subarray(done));
+  const added = [...missing].map(([name, value]) => `${JSON.stringify(name)}:${value}`).join(',');
+  const head = added && !isFirst ? `${added},` : added;
   return Buffer.concat([json.subarray(0, bodyStart), Buffer.from(head), ...parts]);
+}
+
+/** Where the comma stands that leads to `start`. */
+function endBefore(json: Buffer, start: number): number {
+  return json.lastIndexOf(COMMA, start);
+}
+
+/** Just behind the comma that follows `end`, if one does. */
+function startBehind(json: Buffer, end: number): number {
+  const next = skipSpace(json, end);
+  return json[next] === COMMA ? next + 1 : end;
 }
 
 /** Finds where the values of the outermost object stand. `bodyStart` is just behind its opening brace. */
@@ -45,13 +66,14 @@ function topLevelMembers(json: Buffer): { members: Member[]; bodyStart: number }
   const bodyStart = json.indexOf(OPEN_BRACE) + 1;
   let at = skipSpace(json, bodyStart);
   while (json[at] === QUOTE) {
+    const nameStart = at;
     const nameEnd = stringEnd(json, at);
     const name = JSON.parse(json.toString('utf8', at, nameEnd)) as string;
     at = skipSpace(json, nameEnd);
     if (json[at] !== COLON) break;
     const valueStart = skipSpace(json, at + 1);
     const valueEnd = endOfValue(json, valueStart);
-    members.push({ name, valueStart, valueEnd });
+    members.push({ name, nameStart, valueStart, valueEnd });
     at = skipSpace(json, valueEnd);
     if (json[at] !== COMMA) break;
     at = skipSpace(json, at + 1);

@@ -93,6 +93,7 @@ export function plainCall(dialect: Dialect, isStreamed: boolean, more: object = 
   const body = { model: 'm', messages: [{ role: 'user', content: 'Hi' }], stream: isStreamed, ...more };
   return dialect.prepare({
     body: parseBody(Buffer.from(JSON.stringify(body))),
+    kind: 'CUSTOM',
     model: { name: 'm', maxOutputTokens: null },
     isStreamed,
     wantsUsage: true,

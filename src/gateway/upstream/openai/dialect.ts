@@ -1,4 +1,5 @@
 import { type ChatCall, type ChatRequest, type Dialect, MalformedAnswer, type Piece } from '../dialect.ts';
+import { PROVIDER_KINDS } from '../kinds.ts';
 import { spliceMembers } from '../splice.ts';
 import { OpenAIEmbeddings } from './embeddings.ts';
 import { parseAnswer } from './parse-answer.ts';
@@ -17,19 +18,38 @@ export const openAIDialect: Dialect = {
 class OpenAICall implements ChatCall {
   readonly path = '/chat/completions';
   readonly body: Buffer;
-  readonly warnings = [];
+  readonly warnings: string[] = [];
 
   /**
-   * The body as it came, with only `model` and (so that every stream can be billed) `stream_options.include_usage` set
-   * in its bytes.
+   * The body as it came, with only `model`, (so that every stream can be billed) `stream_options.include_usage`, and what
+   * the kind is known to refuse changed in its bytes.
    */
-  constructor({ body: { chat, bytes }, model, isStreamed, wantsUsage }: ChatRequest) {
-    const edits: Record<string, string> = {};
-    if (chat.model !== model.name) edits.model = JSON.stringify(model.name);
+  constructor(request: ChatRequest) {
+    const { body, model, isStreamed, wantsUsage } = request;
+    const edits: Record<string, string | null> = {};
+    if (body.chat.model !== model.name) edits.model = JSON.stringify(model.name);
     if (isStreamed && !wantsUsage) {
-      edits.stream_options = JSON.stringify({ ...chat.stream_options, include_usage: true });
+      edits.stream_options = JSON.stringify({ ...body.chat.stream_options, include_usage: true });
     }
-    this.body = Object.keys(edits).length > 0 ? spliceMembers(bytes, edits) : bytes;
+    this.#adapt(request, edits);
+    this.body = Object.keys(edits).length > 0 ? spliceMembers(body.bytes, edits) : body.bytes;
+  }
+
+  #adapt({ kind, body: { chat } }: ChatRequest, edits: Record<string, string | null>): void {
+    const { name, refuses, renames } = PROVIDER_KINDS[kind];
+    for (const [member, other] of Object.entries(renames)) {
+      if (!Object.hasOwn(chat, member)) continue;
+      edits[member] = null;
+      if (chat[other] == null) edits[other] = JSON.stringify(chat[member]);
+    }
+    for (const member of refuses) {
+      delete edits[member];
+      if (!Object.hasOwn(chat, member)) continue;
+      edits[member] = null;
+      // Usage comes all the same from those that take no options.
+      if (chat[member] != null && member !== 'stream_options')
+        this.warnings.push(`\`${member}\` was left out: ${name} does not take it.`);
+    }
   }
 
   openStream(): OpenAIStream {

@@ -26,6 +26,7 @@ test.skipIf(!spec)('every request is one that the provider’s own description a
       const isStreamed = body.stream === true;
       const call = anthropicDialect.prepare({
         body: parseBody(Buffer.from(JSON.stringify(body))),
+        kind: 'CUSTOM',
         model: { name, maxOutputTokens },
         isStreamed,
         wantsUsage: false,

@@ -7,6 +7,7 @@ import { ValidationError } from '../../../../src/platform/errors.ts';
 const call = (body: object) =>
   new GeminiEmbeddings({
     body: parseEmbeddings(Buffer.from(JSON.stringify({ model: 'gemini/embed', ...body }))),
+    kind: 'GOOGLE',
     model: { name: 'embed', maxOutputTokens: null },
     requestId: '0193',
     startedAt: 0,

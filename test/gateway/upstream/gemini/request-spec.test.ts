@@ -50,6 +50,7 @@ test.skipIf(!spec)('every request is one that the provider’s own description a
       expect(geminiDialect.remoteImages(body).every((url) => images.has(url))).toBe(true);
       const call = geminiDialect.prepare({
         body,
+        kind: 'CUSTOM',
         model: { name, maxOutputTokens: null },
         isStreamed,
         wantsUsage: false,
