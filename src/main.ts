@@ -110,7 +110,7 @@ export async function start(
 
     const sandbox = await startSandbox({ port: settings.sandboxPort }).catch(namePort('SANDBOX_PORT'));
     closers.push(() => sandbox.close());
-    const snapshots = await SnapshotKeeper.open({ pool, secretBox, sandboxUrl: sandbox.url, log });
+    const snapshots = await SnapshotKeeper.open({ pool, secretBox, sandboxUrls: sandbox.urls, log });
     closers.push(() => snapshots.close());
     const accounts = await AccountCache.open(pool, log);
     closers.push(() => accounts.close());

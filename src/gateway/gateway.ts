@@ -14,13 +14,16 @@ import { listModels, Turns } from './routing/resolve.ts';
 import { cancel, endAttempt, outcomeOf, type Run, reportOf, startAnswer, startRun } from './run.ts';
 import type { SnapshotKeeper } from './snapshot/keeper.ts';
 import { toUpstreamCall } from './upstream/call.ts';
-import type { ChatCall, DialectCall } from './upstream/dialect.ts';
+import type { ChatCall, DialectCall, InlineImage } from './upstream/dialect.ts';
 import { DIALECTS } from './upstream/dialects.ts';
 import type { Failure } from './upstream/failure.ts';
+import { RemoteImages } from './upstream/remote-images.ts';
 import { Transport } from './upstream/transport.ts';
 import { Watchdog } from './upstream/watchdog.ts';
 
 type Call = ChatCall | DialectCall;
+
+const NO_IMAGES: ReadonlyMap<string, InlineImage> = new Map();
 
 export interface GatewayParts {
   snapshots: SnapshotKeeper;
@@ -33,6 +36,7 @@ export interface GatewayParts {
 export class Gateway {
   readonly #parts: GatewayParts;
   readonly #transport = new Transport();
+  readonly #images = new RemoteImages();
   readonly #turns = new Turns();
   readonly #running = new Map<string, Run>();
   readonly #listeners = new Set<(report: CompletionReport) => void>();
@@ -108,6 +112,7 @@ export class Gateway {
     const deadline = Date.now() + 2_000;
     while (this.#running.size > 0 && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 10));
     await this.#transport.close();
+    await this.#images.close();
   }
 
   #admit(requestId: string, request: CompletionRequest): Run {
@@ -122,7 +127,7 @@ export class Gateway {
     const plan = new Plan(run.admitted.resolution.targets, untriedKey);
     let previous: Attempt | null = null;
     for (let step = plan.first(); step; ) {
-      const call = this.#prepare(run, step);
+      const call = await this.#prepare(run, step);
       if (call instanceof ValidationError) {
         // This provider's dialect cannot say it; another one may.
         step = plan.after(step, 'OTHER_TARGET');
@@ -148,16 +153,31 @@ export class Gateway {
   }
 
   /** The request in the words of the target's dialect; the error when those cannot say it. */
-  #prepare({ admitted, requestId, origin }: Run, { target: { model, provider } }: Step): Call | ValidationError {
-    const { asked, isStreamed, wantsUsage } = admitted;
+  async #prepare(run: Run, { target: { model, provider } }: Step): Promise<Call | ValidationError> {
+    const { asked, isStreamed, wantsUsage } = run.admitted;
     const dialect = DIALECTS[provider.dialect];
-    const facts = { kind: provider.kind, model, requestId, startedAt: origin.startedAt };
+    const facts = { kind: provider.kind, model, requestId: run.requestId, startedAt: run.origin.startedAt };
     try {
       if (!('chat' in asked)) return dialect.prepareEmbeddings({ body: asked, ...facts });
-      return dialect.prepare({ body: asked, isStreamed, wantsUsage, images: new Map(), ...facts });
+      const addresses = dialect.remoteImages(asked);
+      const images = addresses.length > 0 ? await this.#fetchImages(run, addresses) : NO_IMAGES;
+      return dialect.prepare({ body: asked, isStreamed, wantsUsage, images, ...facts });
     } catch (error) {
       if (error instanceof ValidationError) return error;
       throw error;
+    }
+  }
+
+  /** Once for all attempts; leaving ends it, as it ends a call to a provider. */
+  async #fetchImages(run: Run, addresses: readonly string[]): Promise<ReadonlyMap<string, InlineImage>> {
+    const leaving = new AbortController();
+    run.exchange = { abort: (reason) => leaving.abort(reason) };
+    if (run.cancelled) leaving.abort(run.cancelled);
+    try {
+      run.images ??= await this.#images.fetch(addresses, leaving.signal);
+      return run.images;
+    } finally {
+      run.exchange = null;
     }
   }
 

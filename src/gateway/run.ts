@@ -4,6 +4,7 @@ import type { Attempt } from './attempt.ts';
 import type { AnswerHead, AttemptReport, CompletionReport, CompletionRequest } from './completion.ts';
 import { totalsOf } from './ledger/ledger.ts';
 import type { AttemptOutcome, CompletionOrigin, CompletionOutcome, RequestStatus } from './ledger/records.ts';
+import type { InlineImage } from './upstream/dialect.ts';
 import type { Exchange } from './upstream/transport.ts';
 
 /** A completion between its admission and its end. */
@@ -14,8 +15,10 @@ export interface Run {
   origin: CompletionOrigin;
   /** Why it was cancelled, if it was. */
   cancelled: SignalboxError | null;
-  /** The call to the provider that is on its way; cancelling ends it. */
-  exchange: Exchange | null;
+  /** What is on its way, a call to the provider or to where images are; cancelling ends it. */
+  exchange: Pick<Exchange, 'abort'> | null;
+  /** The images behind the addresses in the request, once they were needed. */
+  images: ReadonlyMap<string, InlineImage> | null;
   /** The attempts that have ended. */
   reports: AttemptReport[];
   /** The attempt that is on its way: intended, not yet settled. */
@@ -50,6 +53,7 @@ export function startRun(requestId: string, request: CompletionRequest, admitted
     origin,
     cancelled: null,
     exchange: null,
+    images: null,
     reports: [],
     open: null,
     warnings: [],

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { SeedParts } from '../../src/control/seed/parts.ts';
 import { seed } from '../../src/control/seed.ts';
-import { SANDBOX_MODELS } from '../../src/gateway/upstream/sandbox/models.ts';
+import { EMBEDDING_MODEL, SANDBOX_MODELS } from '../../src/gateway/upstream/sandbox/models.ts';
 import { hashApiKey, SecretBox } from '../../src/platform/crypto.ts';
 import { createPrisma } from '../../src/platform/database/prisma.ts';
 import { createLog } from '../../src/platform/log.ts';
@@ -55,20 +55,23 @@ describe('an empty database', () => {
       include: { models: { orderBy: { position: 'asc' } } },
     });
     expect(sandbox).toMatchObject({ id: activeProviderId, isEnabled: true, kind: 'SANDBOX' });
-    expect(sandbox.models.map(({ name }) => name)).toEqual(SANDBOX_MODELS.map(({ id }) => id));
+    expect(sandbox.models.map(({ name }) => name)).toEqual([...SANDBOX_MODELS.map(({ id }) => id), EMBEDDING_MODEL.id]);
     expect(sandbox.models.every(({ priceVersionId }) => priceVersionId)).toBe(true);
   });
 
   it('gets a provider for each main kind, enabled where the environment has its key', async () => {
     const providers = await parts.prisma.provider.findMany({ include: { keys: true, models: true } });
-    expect(new Set(providers.map(({ kind }) => kind)).size).toBe(providers.length);
-    expect(providers).toHaveLength(10);
+    const sandboxes = providers.filter(({ kind }) => kind === 'SANDBOX');
+    expect(sandboxes.map(({ dialect }) => dialect).sort()).toEqual(['ANTHROPIC', 'GEMINI', null]);
+    // Each of the others has a kind of its own.
+    expect(new Set(providers.map(({ kind }) => kind)).size).toBe(providers.length - 2);
+    expect(providers).toHaveLength(12);
     expect(
       providers
         .filter(({ isEnabled }) => isEnabled)
         .map(({ slug }) => slug)
         .sort(),
-    ).toEqual(['groq', 'sandbox']);
+    ).toEqual(['groq', 'sandbox', 'sandbox-anthropic', 'sandbox-gemini']);
     for (const { models } of providers) expect(models.length).toBeGreaterThan(1);
     const [key] = providers.find(({ slug }) => slug === 'groq')?.keys ?? [];
     expect(key?.hint).toBe('gsk_…cdef');
@@ -95,7 +98,7 @@ it('is seeded once when several servers start at the same time', async () => {
   const parts = await freshParts();
   const results = await Promise.all([seed(parts), seed(parts), seed(parts)]);
   expect(results.filter(({ apiKey }) => apiKey)).toHaveLength(1);
-  expect(await parts.prisma.provider.count()).toBe(10);
+  expect(await parts.prisma.provider.count()).toBe(12);
 });
 
 it('takes the password and the key from the settings, and does not repeat them', async () => {

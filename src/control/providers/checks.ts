@@ -1,4 +1,5 @@
-import { PROVIDER_KINDS, type ProviderKind } from '../../gateway/upstream/kinds.ts';
+import type { DialectName } from '../../gateway/upstream/dialect.ts';
+import { choosesDialect, PROVIDER_KINDS, type ProviderKind } from '../../gateway/upstream/kinds.ts';
 import type { Provider } from '../../generated/prisma/client.ts';
 import { invalid, ProviderNotFoundError, type ValidationError } from '../../platform/errors.ts';
 import { byIdOrSlug } from '../schema/by-id-or-slug.ts';
@@ -31,6 +32,11 @@ export async function requireInactive(tx: Transaction, provider: Provider): Prom
 export function requireBaseUrl(kind: ProviderKind, baseUrl: string | null): void {
   if (kind !== 'SANDBOX' && resolveBaseUrl({ kind, baseUrl }) === null)
     throw invalid('baseUrl', `must be given, because the kind ${kind} has no default`);
+}
+
+export function requireKnownDialect(kind: ProviderKind, dialect: DialectName | null): void {
+  if (dialect !== null && !choosesDialect(kind) && dialect !== PROVIDER_KINDS[kind].dialect)
+    throw invalid('dialect', `must be left out, because the kind ${kind} speaks ${PROVIDER_KINDS[kind].dialect}`);
 }
 
 export function mayServe(kind: ProviderKind, keyCount: number): boolean {

@@ -1,6 +1,6 @@
 import { ModelInput } from '../catalog/catalog.ts';
 import { builder } from '../schema/builder.ts';
-import { ProviderKindEnum } from '../schema/provider-kind.ts';
+import { DialectEnum, ProviderKindEnum } from '../schema/provider-kind.ts';
 
 export const CreateProvider = builder.inputType('CreateProviderInput', {
   description: 'A new provider.',
@@ -14,7 +14,12 @@ export const CreateProvider = builder.inputType('CreateProviderInput', {
       description: 'What it is. Default: inferred from the address, then the name, else CUSTOM.',
     }),
     baseUrl: t.string({
-      description: 'Where its OpenAI dialect is: `https://api.example.com/v1`. Default: the kind’s; CUSTOM has none.',
+      description: 'Where it is: `https://api.example.com/v1`. Default: the kind’s; CUSTOM has none.',
+    }),
+    dialect: t.field({
+      type: DialectEnum,
+      description:
+        'What it speaks. For CUSTOM and SANDBOX, whose default is OPENAI; all others speak what their kind does.',
     }),
     isEnabled: t.boolean({
       description: 'Whether completions may go to it. Default: true, if it has the key that its kind needs.',
@@ -33,14 +38,15 @@ export const CreateProvider = builder.inputType('CreateProviderInput', {
 
 export const UpdateProvider = builder.inputType('UpdateProviderInput', {
   description:
-    'Changes to a provider. A field that is left out stays as it is, and so does one that is null, except `baseUrl`.',
+    'Changes to a provider. A field that is left out stays as it is, and so does one that is null, except `baseUrl` and `dialect`.',
   fields: (t) => ({
     id: t.id({ required: true, description: 'Its id or its slug.' }),
     version: t.int({ description: 'The `version` that the change is based on. A stale one is refused. Default: any.' }),
     name: t.string({ description: 'The name for people, up to 100 characters.' }),
     slug: t.string({ description: 'Lower-case letters, digits and dashes, up to 63; unique.' }),
     kind: t.field({ type: ProviderKindEnum, description: 'What it is.' }),
-    baseUrl: t.string({ description: 'Where its OpenAI dialect is. Null: the kind’s default.' }),
+    baseUrl: t.string({ description: 'Where it is. Null: the kind’s default.' }),
+    dialect: t.field({ type: DialectEnum, description: 'What it speaks, for CUSTOM and SANDBOX. Null: OPENAI.' }),
     isEnabled: t.boolean({ description: 'Whether completions may go to it. The active provider cannot be disabled.' }),
     priority: t.int({ description: 'Lower is tried earlier when another provider fails.' }),
     timeoutMs: t.int({ description: 'Longest time of one upstream call, 1,000 to 3,600,000 milliseconds.' }),

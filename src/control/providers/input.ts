@@ -16,6 +16,7 @@ const kind = z.enum(Object.keys(PROVIDER_KINDS) as [ProviderKind, ...ProviderKin
 const properties = {
   slug: slugInput.nullish(),
   kind: kind.nullish(),
+  dialect: z.enum(['OPENAI', 'ANTHROPIC', 'GEMINI']).nullish(),
   baseUrl: baseUrl.nullish(),
   isEnabled: z.boolean().nullish(),
   priority: priority.nullish(),
@@ -25,7 +26,7 @@ const properties = {
 
 export const createProviderInput = z.object({ name, apiKey: providerKey.nullish(), ...properties });
 
-/** A field that is absent or null stays as it is, except `baseUrl: null`: the kind's default. */
+/** A field that is absent or null stays as it is, except `baseUrl: null` and `dialect: null`: the kind's default. */
 export const updateProviderInput = z.object({
   id: z.string(),
   version: z.int().nullish(),

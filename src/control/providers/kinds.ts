@@ -1,6 +1,7 @@
-import { type KindInfo, PROVIDER_KINDS, type ProviderKind } from '../../gateway/upstream/kinds.ts';
+import { DIALECTS } from '../../gateway/upstream/dialects.ts';
+import { choosesDialect, type KindInfo, PROVIDER_KINDS, type ProviderKind } from '../../gateway/upstream/kinds.ts';
 import { builder } from '../schema/builder.ts';
-import { ProviderKindEnum } from '../schema/provider-kind.ts';
+import { DialectEnum, ProviderKindEnum } from '../schema/provider-kind.ts';
 
 type Kind = KindInfo & { kind: ProviderKind };
 
@@ -11,9 +12,26 @@ const ProviderKindInfo = builder.objectRef<Kind>('ProviderKindInfo').implement({
     name: t.exposeString('name', { description: 'The name for people.' }),
     defaultBaseUrl: t.exposeString('defaultBaseUrl', {
       nullable: true,
-      description:
-        'Where its OpenAI dialect is. Null: CUSTOM must be given an address; SANDBOX is inside each server of Signalbox.',
+      description: 'Where it is. Null: CUSTOM must be given an address; SANDBOX is inside each server of Signalbox.',
     }),
+    dialect: t.expose('dialect', { type: DialectEnum, description: 'What it speaks.' }),
+    choosesDialect: t.boolean({
+      description: 'Whether a provider of this kind may say that it speaks another dialect.',
+      resolve: ({ kind }) => choosesDialect(kind),
+    }),
+    authHeader: t.string({
+      description: 'The header that carries its key, by its dialect: `authorization`, `x-api-key`.',
+      resolve: ({ dialect }) => DIALECTS[dialect].auth.header,
+    }),
+    refuses: t.stringList({
+      description: 'Members of a chat completion that its API refuses. They are left out, with a warning.',
+      resolve: ({ refuses }) => [...refuses],
+    }),
+    hasModelList: t.boolean({
+      description: 'Whether it lists its models: that is how it is checked without spending tokens.',
+      resolve: ({ modelsPath }) => modelsPath !== null,
+    }),
+    hasEmbeddings: t.exposeBoolean('hasEmbeddings', { description: 'Whether it makes embeddings.' }),
     worksWithoutKey: t.exposeBoolean('worksWithoutKey', {
       description: 'Whether one can be enabled that has no key.',
     }),

@@ -1,8 +1,9 @@
+import { dialectOf } from '../../gateway/upstream/kinds.ts';
 import { ModelConnection, modelPageArgs, modelPageComplexity, providerModelsPage } from '../catalog/catalog.ts';
 import { builder } from '../schema/builder.ts';
 import { byIdOrSlug } from '../schema/by-id-or-slug.ts';
 import { listComplexity } from '../schema/list-complexity.ts';
-import { ProviderKindEnum } from '../schema/provider-kind.ts';
+import { DialectEnum, ProviderKindEnum } from '../schema/provider-kind.ts';
 import './health-type.ts';
 import { resolveBaseUrl } from './lookup.ts';
 
@@ -13,6 +14,12 @@ export const Provider = builder.prismaObject('Provider', {
     slug: t.exposeString('slug', { description: 'Its name in `model`: `<slug>/<model>` sends to this provider.' }),
     name: t.exposeString('name', { description: 'The name for people.' }),
     kind: t.expose('kind', { type: ProviderKindEnum, description: 'What it is.' }),
+    dialect: t.field({
+      type: DialectEnum,
+      description: 'What it speaks.',
+      select: { kind: true, dialect: true, baseUrl: true },
+      resolve: (provider) => dialectOf(provider),
+    }),
     baseUrl: t.string({
       nullable: true,
       description:

@@ -1,12 +1,20 @@
 import type { Caller } from '../../gateway/admission/caller.ts';
-import { inferKind } from '../../gateway/upstream/kinds.ts';
+import { choosesDialect, inferKind } from '../../gateway/upstream/kinds.ts';
 import { uuidv7 } from '../../platform/ids.ts';
 import { writeModels } from '../catalog/catalog.ts';
 import { changeConfiguration } from '../schema/change-configuration.ts';
 import { parseInput } from '../schema/parse-input.ts';
 import { requireVersion } from '../schema/require-version.ts';
 import { requireFreeNames, slugOf } from '../schema/slugs.ts';
-import { findProvider, keyNeeded, mayServe, type ProviderServices, requireBaseUrl, requireInactive } from './checks.ts';
+import {
+  findProvider,
+  keyNeeded,
+  mayServe,
+  type ProviderServices,
+  requireBaseUrl,
+  requireInactive,
+  requireKnownDialect,
+} from './checks.ts';
 import {
   type CreateProviderInput,
   createProviderInput,
@@ -29,6 +37,7 @@ export async function createProvider(
   const wanted = parseInput(createProviderInput, input);
   const kind = wanted.kind ?? inferKind(wanted.baseUrl ?? null, wanted.name);
   requireBaseUrl(kind, wanted.baseUrl ?? null);
+  requireKnownDialect(kind, wanted.dialect ?? null);
   const canServe = mayServe(kind, wanted.apiKey ? 1 : 0);
   if (wanted.isEnabled && !canServe) throw keyNeeded('apiKey', wanted.name);
   const id = uuidv7();
@@ -41,6 +50,7 @@ export async function createProvider(
         slug,
         name: wanted.name,
         kind,
+        dialect: choosesDialect(kind) ? (wanted.dialect ?? null) : null,
         baseUrl: wanted.baseUrl ?? null,
         isEnabled: wanted.isEnabled ?? canServe,
         ...(wanted.priority == null ? {} : { priority: wanted.priority }),
@@ -70,7 +80,9 @@ export async function updateProvider(
     requireVersion(`provider "${provider.slug}"`, provider.version, wanted.version);
     const kind = wanted.kind ?? provider.kind;
     const baseUrl = wanted.baseUrl === undefined ? provider.baseUrl : wanted.baseUrl;
+    const dialect = wanted.dialect === undefined ? provider.dialect : wanted.dialect;
     requireBaseUrl(kind, baseUrl);
+    requireKnownDialect(kind, wanted.dialect ?? null);
     if (wanted.slug && wanted.slug !== provider.slug) await requireFreeNames(tx, [wanted.slug]);
     const isEnabled = wanted.isEnabled ?? provider.isEnabled;
     if (isEnabled && !mayServe(kind, provider.keys.length)) throw keyNeeded('isEnabled', provider.slug);
@@ -83,6 +95,7 @@ export async function updateProvider(
         ...(wanted.priority == null ? {} : { priority: wanted.priority }),
         ...(wanted.timeoutMs == null ? {} : { timeoutMs: wanted.timeoutMs }),
         kind,
+        dialect: choosesDialect(kind) ? dialect : null,
         baseUrl,
         isEnabled,
         version: { increment: 1 },

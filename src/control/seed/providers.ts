@@ -10,6 +10,9 @@ import type { SeedParts } from './parts.ts';
 
 const DATA = new URL('../../../prisma/seed/providers.json', import.meta.url);
 
+/** Answers until a real provider takes over. */
+const FIRST_ACTIVE = 'sandbox';
+
 /** USD per 1M tokens → integer picodollars per token. */
 const price = z.string().transform((text, context) => {
   const perMillion = fromUsd(text);
@@ -24,6 +27,8 @@ const seedProviders = z.array(
     slug: z.string(),
     name: z.string(),
     kind: z.enum(Object.keys(PROVIDER_KINDS) as [ProviderKind, ...ProviderKind[]]),
+    /** Absent: what the kind speaks. */
+    dialect: z.enum(['OPENAI', 'ANTHROPIC', 'GEMINI']).nullable().default(null),
     priority: z.int(),
     models: z.array(
       z.strictObject({
@@ -43,7 +48,7 @@ const seedProviders = z.array(
 
 /**
  * Creates the providers of the main kinds with their models: enabled where the settings hold a key for them, else
- * disabled until they get one. The sandbox is enabled, and active.
+ * disabled until they get one. The sandboxes are enabled, and the one that speaks like OpenAI is active.
  */
 export async function createProviders(tx: Transaction, { secretBox, settings, log }: SeedParts): Promise<void> {
   const providers = seedProviders.parse(JSON.parse(await readFile(DATA, 'utf8')));
@@ -57,7 +62,7 @@ export async function createProviders(tx: Transaction, { secretBox, settings, lo
     await tx.provider.create({ data: { ...provider, id, isEnabled } });
     if (key?.data) await replaceKey(tx, secretBox, id, key.data);
     await writeModels(tx, id, models);
-    if (provider.kind === 'SANDBOX')
+    if (provider.slug === FIRST_ACTIVE)
       await tx.configuration.update({ where: { id: 1 }, data: { activeProviderId: id } });
   }
 }

@@ -3,15 +3,15 @@ import type { SecretBox } from '../../platform/crypto.ts';
 import type { Log } from '../../platform/log.ts';
 import { type PriceComponents, priceVersion } from '../ledger/prices.ts';
 import type { DialectName } from '../upstream/dialect.ts';
-import { PROVIDER_KINDS, type ProviderKind } from '../upstream/kinds.ts';
+import { dialectOf, PROVIDER_KINDS, type ProviderKind } from '../upstream/kinds.ts';
 import { indexModels } from './index-models.ts';
 import type { ModelEntry, ProviderEntry, RouteEntry, Snapshot } from './snapshot.ts';
 
 export interface SnapshotSource {
   pool: Pool;
   secretBox: SecretBox;
-  /** Where this server's own sandbox listens. */
-  sandboxUrl: string;
+  /** Where this server's own sandbox speaks each dialect. */
+  sandboxUrls: Readonly<Record<DialectName, string>>;
   log: Log;
 }
 
@@ -118,8 +118,9 @@ async function read(client: PoolClient, source: SnapshotSource): Promise<Snapsho
 }
 
 function toProvider(row: ProviderRow, keys: KeyRow[], models: ModelRow[], source: SnapshotSource): ProviderEntry {
-  const address =
-    row.base_url ?? (row.kind === 'SANDBOX' ? source.sandboxUrl : (PROVIDER_KINDS[row.kind].defaultBaseUrl ?? ''));
+  const dialect = dialectOf({ kind: row.kind, dialect: row.dialect, baseUrl: row.base_url });
+  const ofKind = row.kind === 'SANDBOX' ? source.sandboxUrls[dialect] : PROVIDER_KINDS[row.kind].defaultBaseUrl;
+  const address = row.base_url ?? ofKind ?? '';
   // An address that is none (edited by hand in the database) makes the provider unusable, not the snapshot.
   const url = URL.canParse(address) ? new URL(address) : null;
   const baseUrl = url ? address.replace(/\/+$/, '') : '';
@@ -128,7 +129,7 @@ function toProvider(row: ProviderRow, keys: KeyRow[], models: ModelRow[], source
     slug: row.slug,
     name: row.name,
     kind: row.kind,
-    dialect: row.dialect ?? PROVIDER_KINDS[row.kind].dialect,
+    dialect,
     baseUrl,
     origin: url?.origin ?? '',
     basePath: url ? url.pathname.replace(/\/+$/, '') : '',

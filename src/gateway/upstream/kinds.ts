@@ -131,6 +131,24 @@ export const PROVIDER_KINDS = {
 
 export type ProviderKind = keyof typeof PROVIDER_KINDS;
 
+/** What a provider speaks: what it says itself, else what its kind does. */
+export function dialectOf(provider: {
+  kind: ProviderKind;
+  dialect: DialectName | null;
+  baseUrl: string | null;
+}): DialectName {
+  const { kind, dialect, baseUrl } = provider;
+  if (dialect) return dialect;
+  // Google's OpenAI-compatible API has an address of its own.
+  if (kind === 'GOOGLE' && baseUrl && /\/openai\/?$/.test(baseUrl)) return 'OPENAI';
+  return PROVIDER_KINDS[kind].dialect;
+}
+
+/** Whether a provider of this kind may say itself what it speaks: all others are known. */
+export function choosesDialect(kind: ProviderKind): boolean {
+  return kind === 'CUSTOM' || kind === 'SANDBOX';
+}
+
 /** The kind for a provider that was created without one: by its base URL, then its name, else CUSTOM. */
 export function inferKind(baseUrl: string | null, name: string): ProviderKind {
   const host = baseUrl && URL.canParse(baseUrl) ? new URL(baseUrl).hostname : null;

@@ -17,7 +17,8 @@ interface Kind {
   docsUrl: string | null;
 }
 
-const KINDS = `{ providerKinds { kind name defaultBaseUrl worksWithoutKey environmentVariable keyFormat docsUrl } }`;
+const KINDS = `{ providerKinds { kind name defaultBaseUrl worksWithoutKey environmentVariable keyFormat docsUrl
+  dialect choosesDialect authHeader refuses hasModelList hasEmbeddings } }`;
 
 test('anybody learns what each kind of provider needs', async () => {
   const { data, errors } = await server.query<{ providerKinds: Kind[] }, object>(KINDS, {}, {});
@@ -35,6 +36,16 @@ test('anybody learns what each kind of provider needs', async () => {
     environmentVariable: 'ANTHROPIC_API_KEY',
     keyFormat: 'sk-ant-…',
     docsUrl: 'https://docs.anthropic.com',
+    dialect: 'ANTHROPIC',
+    choosesDialect: false,
+    authHeader: 'x-api-key',
+    refuses: [],
+    hasModelList: true,
+    hasEmbeddings: false,
+  });
+  expect(byKind.get('GROQ')).toMatchObject({
+    authHeader: 'authorization',
+    refuses: ['logprobs', 'top_logprobs', 'logit_bias'],
   });
   expect(byKind.get('CUSTOM')).toMatchObject({ defaultBaseUrl: null, worksWithoutKey: true, keyFormat: null });
 });

@@ -30,7 +30,7 @@ describe('splicing members into a body', () => {
   test('a member is taken out with its comma, wherever it stands', () => {
     expect(splice('{ "n":1 , "a":2}', { n: null })).toBe('{ "a":2}');
     expect(splice('{"a":2, "n":1 }', { n: null })).toBe('{"a":2 }');
-    expect(splice('{"a":2, "n":1,"b":"," ,"n":3}', { n: null, b: '4' })).toBe('{"a":2,"b":4}');
+    expect(splice('{"a":2, "n":1,"b":"," ,"n":3}', { n: null, b: '4' })).toBe('{"a":2,"b":4 }');
     expect(splice('{"n":1,"n":2}', { n: null, m: '3' })).toBe('{"m":3}');
   });
 
