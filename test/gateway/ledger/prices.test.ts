@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { countTokens } from '../../src/gateway/ledger/estimate.ts';
-import { costOf, priceVersion, UNKNOWN_USAGE } from '../../src/gateway/ledger/prices.ts';
+import { countTokens } from '../../../src/gateway/ledger/estimate.ts';
+import { costOf, priceVersion, UNKNOWN_USAGE } from '../../../src/gateway/ledger/prices.ts';
 
 const usage = (over: object) => ({ ...UNKNOWN_USAGE, inputTokens: 0, outputTokens: 0, ...over });
 
