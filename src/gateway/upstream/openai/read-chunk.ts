@@ -1,7 +1,7 @@
 import type { ToolCallDelta } from '../../completion.ts';
 import { isRecord } from '../body.ts';
 import type { Chunk } from '../chunk.ts';
-import { readUsage } from './usage.ts';
+import { readCost, readUsage } from './usage.ts';
 
 /** Reads one event. Null when it is not a JSON object; providers do send broken ones, and the rest may be whole. */
 export function parseChunk(data: string): Chunk | null {
@@ -24,7 +24,7 @@ export function readChunk(value: Record<string, unknown>): Chunk {
     finishReasons: [] as { choice: number; reason: string }[],
     choices: [] as number[],
     usage: readUsage(value.usage) ?? readUsage(isRecord(value.x_groq) ? value.x_groq.usage : null),
-    cost: null,
+    cost: readCost(value.usage),
     isUsageOnly: false,
     model: typeof value.model === 'string' && value.model !== '' ? value.model : null,
     error: value.error ?? null,
