@@ -14,6 +14,13 @@ export interface KindInfo {
   keyFormat: string | null;
   /** Whether a provider of this kind can be called without a key. */
   worksWithoutKey: boolean;
+  /**
+   * Id of its list in `@pydantic/genai-prices`; null: none, unless the provider's address has one. `*` stands for what
+   * names of models have behind their colon.
+   */
+  priceList: string | null;
+  /** Its answers say what they cost, in USD. */
+  reportsCost: boolean;
   docsUrl: string | null;
 }
 
@@ -24,6 +31,7 @@ export const PROVIDER_KINDS = {
     defaultBaseUrl: 'https://api.openai.com/v1',
     keyVariable: 'OPENAI_API_KEY',
     keyFormat: 'sk-…',
+    priceList: 'openai',
     docsUrl: 'https://platform.openai.com/docs',
   }),
   ANTHROPIC: keyed({
@@ -32,6 +40,7 @@ export const PROVIDER_KINDS = {
     defaultBaseUrl: 'https://api.anthropic.com/v1',
     keyVariable: 'ANTHROPIC_API_KEY',
     keyFormat: 'sk-ant-…',
+    priceList: 'anthropic',
     docsUrl: 'https://docs.anthropic.com',
   }),
   GOOGLE: keyed({
@@ -40,6 +49,7 @@ export const PROVIDER_KINDS = {
     defaultBaseUrl: 'https://generativelanguage.googleapis.com/v1beta',
     keyVariable: 'GOOGLE_API_KEY',
     keyFormat: 'AIza…',
+    priceList: 'google',
     docsUrl: 'https://ai.google.dev/gemini-api/docs',
   }),
   OPENROUTER: keyed({
@@ -47,6 +57,8 @@ export const PROVIDER_KINDS = {
     defaultBaseUrl: 'https://openrouter.ai/api/v1',
     keyVariable: 'OPENROUTER_API_KEY',
     keyFormat: 'sk-or-…',
+    priceList: 'openrouter',
+    reportsCost: true,
     docsUrl: 'https://openrouter.ai/docs',
   }),
   GROQ: keyed({
@@ -54,24 +66,28 @@ export const PROVIDER_KINDS = {
     defaultBaseUrl: 'https://api.groq.com/openai/v1',
     keyVariable: 'GROQ_API_KEY',
     keyFormat: 'gsk_…',
+    priceList: 'groq',
     docsUrl: 'https://console.groq.com/docs',
   }),
   TOGETHER: keyed({
     name: 'Together AI',
     defaultBaseUrl: 'https://api.together.xyz/v1',
     keyVariable: 'TOGETHER_API_KEY',
+    priceList: 'together',
     docsUrl: 'https://docs.together.ai',
   }),
   MISTRAL: keyed({
     name: 'Mistral',
     defaultBaseUrl: 'https://api.mistral.ai/v1',
     keyVariable: 'MISTRAL_API_KEY',
+    priceList: 'mistral',
     docsUrl: 'https://docs.mistral.ai',
   }),
   COHERE: keyed({
     name: 'Cohere',
     defaultBaseUrl: 'https://api.cohere.ai/compatibility/v1',
     keyVariable: 'COHERE_API_KEY',
+    priceList: 'cohere',
     docsUrl: 'https://docs.cohere.com',
   }),
   HUGGINGFACE: keyed({
@@ -79,6 +95,7 @@ export const PROVIDER_KINDS = {
     defaultBaseUrl: 'https://router.huggingface.co/v1',
     keyVariable: 'HUGGINGFACE_API_KEY',
     keyFormat: 'hf_…',
+    priceList: 'huggingface_*',
     docsUrl: 'https://huggingface.co/docs/inference-providers',
   }),
   CUSTOM: keyless('Custom'),
@@ -104,10 +121,13 @@ export function inferKind(baseUrl: string | null, name: string): ProviderKind {
   return byName ?? 'CUSTOM';
 }
 
-type Keyed = Pick<KindInfo, 'name' | 'docsUrl'> & { defaultBaseUrl: string; keyVariable: string } & Partial<KindInfo>;
+type Keyed = Pick<KindInfo, 'name' | 'docsUrl' | 'priceList'> & {
+  defaultBaseUrl: string;
+  keyVariable: string;
+} & Partial<KindInfo>;
 
 function keyed(info: Keyed): KindInfo {
-  return { dialect: 'OPENAI', keyFormat: null, worksWithoutKey: false, ...info };
+  return { dialect: 'OPENAI', keyFormat: null, worksWithoutKey: false, reportsCost: false, ...info };
 }
 
 function keyless(name: string): KindInfo {
@@ -118,6 +138,8 @@ function keyless(name: string): KindInfo {
     keyVariable: null,
     keyFormat: null,
     worksWithoutKey: true,
+    priceList: null,
+    reportsCost: false,
     docsUrl: null,
   };
 }
