@@ -27,6 +27,7 @@ function batchOf(completions: readonly JournaledCompletion[]): Omit<Batch, 'posi
         completion ? [{ origin: intent.origin, outcome: completion, attemptCount: intents.length }] : [],
       ),
     ),
+    prices: [],
   };
 }
 
@@ -46,6 +47,9 @@ async function firstVersion() {
     (await client.query<Row>(sql, values)).rows;
   return { connection: database.connection, client, query };
 }
+
+/** The columns of attempts that the first version had. */
+const { cache_write_1h_tokens: _, cost_source: __, ...FIRST_COLUMNS } = ATTEMPT_COLUMNS;
 
 /** Roll-ups of completions as the first version made them. */
 const FIRST_SERIES = `
@@ -68,8 +72,8 @@ describe('the roll-ups of attempts', () => {
     const series = new SeriesIds();
     const completions = randomCompletions(200, 11);
     const { attempts, completions: ended } = batchOf(completions);
-    const post = (batch: Omit<Batch, 'position'>) =>
-      postBatch(database.client, 'server-1', series, { ...batch, position: { segment: 1, offset: 1 } });
+    const post = (batch: Omit<Batch, 'position' | 'prices'>) =>
+      postBatch(database.client, 'server-1', series, { ...batch, prices: [], position: { segment: 1, offset: 1 } });
     // Those that failed over come before their completion has ended.
     await post({ attempts: attempts.slice(0, 250), completions: [] });
     expect(await database.query('SELECT DISTINCT subject FROM rollup_series')).toEqual([{ subject: 'ATTEMPT' }]);
@@ -93,7 +97,7 @@ describe('the roll-ups of attempts', () => {
     const before = batchOf(randomCompletions(300, 12));
     const completions = before.completions.map((completion, index) => completionRow(completion, BigInt(index), 'old'));
     await client.query(insertRows('completions', COMPLETION_COLUMNS), [JSON.stringify(completions)]);
-    await client.query(insertRows('attempts', ATTEMPT_COLUMNS), [JSON.stringify(before.attempts.map(attemptRow))]);
+    await client.query(insertRows('attempts', FIRST_COLUMNS), [JSON.stringify(before.attempts.map(attemptRow))]);
     await client.query(FIRST_SERIES);
     await client.query(FIRST_ROLLUPS);
     for (const { id, started_at, latency_ms } of await query(
@@ -117,6 +121,7 @@ describe('the roll-ups of attempts', () => {
     await postBatch(client, 'server-1', new SeriesIds(), {
       attempts: [...before.attempts, ...after.attempts],
       completions: [...before.completions, ...after.completions],
+      prices: [],
       position: { segment: 1, offset: 1 },
     });
     await expectRollups({ query });
