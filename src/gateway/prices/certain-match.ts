@@ -1,7 +1,10 @@
 import type { MatchLogic, ModelInfo } from '@pydantic/genai-prices';
 
-/** What names a version of the same model at the same price: a date, a number such as 001, `latest`. Not `preview`. */
-const VERSION = /[-@](?:20\d{6}|20\d\d-\d\d-\d\d|\d\d-\d\d|\d\d-20\d\d|\d{3,4}|latest)$/;
+/**
+ * What names a version of the same model at the same price: a date, or a number such as 001. Not `latest`, which moves, nor
+ * `preview`, which often has a price of its own.
+ */
+const VERSION = /[-@](?:20\d{6}|20\d\d-\d\d-\d\d|\d\d-\d\d|\d\d-20\d\d|\d{3,4})$/;
 
 /**
  * Whether an entry of the list is surely about the model of this name. The list also matches by beginnings and parts of
