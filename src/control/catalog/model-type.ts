@@ -15,7 +15,7 @@ const PriceSource = enumOf<StatedPrice['source']>('PriceSource', 'Who says what 
 
 export const Model = builder.objectRef<CatalogModel>('Model').implement({
   description:
-    'A catalog entry of one provider. Prices are in USD per 1M tokens; without `inputPrice` and `outputPrice` its price is unknown.',
+    'A catalog entry of one provider. Prices are in USD per 1M tokens; they are null where nobody has stated any.',
   fields: (t) => ({
     id: t.exposeID('id', { description: 'A UUIDv7.' }),
     slug: t.string({
@@ -31,7 +31,8 @@ export const Model = builder.objectRef<CatalogModel>('Model').implement({
     priceSource: t.expose('priceSource', {
       type: PriceSource,
       nullable: true,
-      description: 'Who says the prices below. Null: nobody, they are unknown; the price list may know them.',
+      description:
+        'Who says the prices below. Null: nobody; completions are priced with the price list, if that knows the model.',
     }),
     inputPrice: t.field({
       type: 'USD',

@@ -43,8 +43,8 @@ export class OpenCompletions {
   readonly #open = new Map<string, OpenCompletion>();
 
   /**
-   * Takes the next record of a completion. A settlement without an open intent was drained before reading began here, and the second
-   * settlement of an attempt changes nothing but may bring the completion's end.
+   * Takes the next record of a completion. A settlement without an open intent was drained before reading began here,
+   * and the second settlement of an attempt changes nothing but may bring the completion's end.
    */
   apply(entry: Exclude<JournalEntry, { kind: 'PRICE' }>, position: Position): SettledEntry {
     if (entry.kind === 'INTENT') {

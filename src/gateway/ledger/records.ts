@@ -89,8 +89,8 @@ export interface Settlement {
 }
 
 /**
- * What the gateway needs of the ledger. Both promises resolve once the record is durable. `price` is the version that the
- * record names: the database has it no later than the row, also where it is from no table there.
+ * What the gateway needs of the ledger. Both promises resolve once the record is durable. `price` is the version that
+ * the record names: the database gets it no later than the row, if it does not have it.
  */
 export interface LedgerWriter {
   intend(intent: Intent, price?: PriceVersion | null): Promise<void>;

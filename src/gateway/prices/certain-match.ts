@@ -1,8 +1,8 @@
 import type { MatchLogic, ModelInfo } from '@pydantic/genai-prices';
 
 /**
- * What names a version of the same model at the same price: a date, or a number such as 001. Not `latest`, which moves, nor
- * `preview`, which often has a price of its own.
+ * What names a version of the same model at the same price: a date, or a number such as 001. Not `latest`, which moves,
+ * nor `preview`, which often has a price of its own.
  */
 const VERSION = /[-@](?:20\d{6}|20\d\d-\d\d-\d\d|\d\d-\d\d|\d\d-20\d\d|\d{3,4})$/;
 
