@@ -1,12 +1,14 @@
 import type { SignalboxError } from '../platform/errors.ts';
 import { uuidv7 } from '../platform/ids.ts';
-import { picodollars } from '../platform/money.ts';
+import { type Picodollars, picodollars } from '../platform/money.ts';
 import type { Admitted } from './admission/admit.ts';
 import { outputBound, promptOf } from './asked.ts';
 import type { AttemptReport } from './completion.ts';
 import { COUNTED_CHARACTERS, countTokens, estimateInput, maxLiability } from './ledger/estimate.ts';
-import { costOf, type PriceVersion, UNKNOWN_USAGE, type Usage } from './ledger/prices.ts';
+import { type PriceVersion, UNKNOWN_USAGE, type Usage } from './ledger/prices.ts';
 import type { AttemptOutcome, CompletionOrigin, Intent, RequestStatus } from './ledger/records.ts';
+import { expectedPrice, type Priced, priceCall } from './prices/cost.ts';
+import type { Target } from './routing/candidates.ts';
 import type { Step } from './routing/plan.ts';
 import type { ProviderEntry, ProviderKey } from './snapshot/snapshot.ts';
 import type { Chunk } from './upstream/chunk.ts';
@@ -22,10 +24,14 @@ export class Attempt {
   answeredModel: string | null = null;
   finishReason: string | null = null;
   usage: Usage | null = null;
+  /** What the provider says that the call costs. */
+  reportedCost: Picodollars | null = null;
+  /** What `intent` names, and once there is an outcome what that names. */
+  price: PriceVersion | null;
   /** Milliseconds from the completion's start to the first meaningful event, for streams. */
   timeToFirstTokenMs: number | null = null;
   readonly #admitted: Admitted;
-  readonly #price: PriceVersion | null;
+  readonly #target: Target;
   /** The beginning of what was relayed, and how long all of it is: enough to estimate its tokens. */
   #relayed = '';
   #relayedLength = 0;
@@ -37,19 +43,21 @@ export class Attempt {
     this.#admitted = admitted;
     this.provider = provider;
     this.key = key;
-    this.#price = model.price;
+    this.#target = target;
+    const startedAt = Date.now();
+    this.price = expectedPrice(target, startedAt);
     this.intent = {
       origin,
       attemptId: uuidv7(),
       number,
-      startedAt: Date.now(),
+      startedAt,
       providerId: provider.id,
       providerSlug: provider.slug,
       providerKeyId: key?.id ?? null,
       model: model.name,
-      priceVersionId: model.price?.id ?? null,
-      estimate: estimateInput(bytes.length, model.price),
-      maxLiability: maxLiability(bytes.length, bound, model.price),
+      priceVersionId: this.price?.id ?? null,
+      estimate: estimateInput(bytes.length, this.price),
+      maxLiability: maxLiability(bytes.length, bound, this.price),
     };
     const { inputTokens } = this.intent.estimate;
     this.place = { provider: provider.slug, attempt: number, secret: key?.secret ?? null, inputTokens };
@@ -59,6 +67,7 @@ export class Attempt {
   note(chunk: Chunk): void {
     this.finishReason ??= chunk.finishReasons[0]?.reason ?? null;
     if (chunk.usage) this.usage = chunk.usage;
+    this.reportedCost = chunk.cost ?? this.reportedCost;
     // A provider may hand over to another model, and says so when it does.
     this.answeredModel = chunk.model ?? this.answeredModel;
     this.#relay(chunk.text);
@@ -80,6 +89,8 @@ export class Attempt {
   outcome(status: RequestStatus, error: SignalboxError | null, now = Date.now()): AttemptOutcome {
     const isFree = this.usage === null && status === 'FAILED' && this.#relayedLength === 0;
     const usage = this.usage ?? (isFree ? UNKNOWN_USAGE : this.#countedUsage());
+    const { cost, costSource, price } = isFree ? this.#free() : this.#priced(usage);
+    this.price = price;
     return {
       status,
       finishedAt: now,
@@ -90,7 +101,9 @@ export class Attempt {
       errorMessage: error?.message ?? null,
       usage,
       isEstimated: this.usage === null && !isFree,
-      cost: isFree ? picodollars(0n) : costOf(usage, this.#price),
+      cost,
+      costSource,
+      priceVersionId: price?.id ?? null,
       latencyMs: now - this.intent.startedAt,
       timeToFirstTokenMs: this.timeToFirstTokenMs,
     };
@@ -113,9 +126,20 @@ export class Attempt {
       usage: outcome.usage,
       isEstimated: outcome.isEstimated,
       cost: outcome.cost,
+      costSource: outcome.costSource,
+      priceVersionId: outcome.priceVersionId,
       latencyMs: outcome.latencyMs,
       timeToFirstTokenMs: outcome.timeToFirstTokenMs,
     };
+  }
+
+  #free(): Priced {
+    return { cost: picodollars(0n), costSource: 'FREE', price: this.price };
+  }
+
+  #priced(usage: Usage): Priced {
+    const { answeredModel: model, reportedCost } = this;
+    return priceCall(this.#target, this.intent.startedAt, { model, usage, reportedCost });
   }
 
   #countedUsage(): Usage {

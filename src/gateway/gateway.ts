@@ -184,7 +184,7 @@ export class Gateway {
   /** Makes the attempt durable before it is dispatched. */
   async #intend(run: Run, attempt: Attempt, previous: Attempt | null): Promise<void> {
     try {
-      await this.#parts.ledger.intend(attempt.intent);
+      await this.#parts.ledger.intend(attempt.intent, attempt.price);
       run.open = attempt;
     } catch (thrown) {
       throw await this.#closeAfter(run, previous, thrown);
@@ -200,7 +200,7 @@ export class Gateway {
     const outcome = run.reports.at(-1);
     if (last && outcome) {
       const completion = outcomeOf(run, last, 'FAILED', this.#expected(thrown));
-      await this.#parts.ledger.settle({ intent: last.intent, attempt: outcome, completion });
+      await this.#parts.ledger.settle({ intent: last.intent, attempt: outcome, completion }, last.price);
     }
     return thrown;
   }
@@ -253,7 +253,7 @@ export class Gateway {
   /** Puts the end of an attempt that another one follows on the ledger. */
   async #settleAttempt(run: Run, attempt: Attempt, error: SignalboxError): Promise<void> {
     const outcome = endAttempt(run, attempt, 'FAILED', error);
-    await this.#parts.ledger.settle({ intent: attempt.intent, attempt: outcome, completion: null });
+    await this.#parts.ledger.settle({ intent: attempt.intent, attempt: outcome, completion: null }, attempt.price);
   }
 
   /** Puts the end of the last attempt and of the completion on the ledger; then both are final. */
@@ -265,7 +265,7 @@ export class Gateway {
   ): Promise<CompletionReport> {
     const outcome = endAttempt(run, attempt, status, error);
     const completion = outcomeOf(run, attempt, status, error);
-    await this.#parts.ledger.settle({ intent: attempt.intent, attempt: outcome, completion });
+    await this.#parts.ledger.settle({ intent: attempt.intent, attempt: outcome, completion }, attempt.price);
     const report = reportOf(run, completion);
     for (const listener of this.#listeners) listener(report);
     return report;

@@ -30,6 +30,16 @@ export function fromUsd(text: string): Picodollars | null {
 }
 
 /**
+ * Dollars as JSON tells them: `0.00007159` → `71590000n`. To the nearest picodollar.
+ * @returns null when it is no number from 0 to a million.
+ */
+export function fromUsdNumber(value: unknown): Picodollars | null {
+  return typeof value === 'number' && value >= 0 && value <= 1_000_000
+    ? fromUsd(value.toFixed(PICO_PER_USD_DIGITS))
+    : null;
+}
+
+/**
  * Price lists are in dollars per million tokens, costs are counted in picodollars per token: $1 per 1M tokens is
  * 1,000,000 of those.
  * @param perMillion picodollars per 1M tokens

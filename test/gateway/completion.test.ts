@@ -172,7 +172,7 @@ describe('what comes back', () => {
   });
 
   test('a model without a price has an unknown cost, not 0', async () => {
-    answers = { first: json(whole('hi')), second: json(whole('no')) };
+    answers = { first: json(whole('hi', { model: 'unlisted' })), second: json(whole('no')) };
     const response = await post({ model: 'first/unlisted', messages: MESSAGES });
     expect(response.headers.get('x-signalbox-cost')).toBeNull();
     expect((await logged(response)).cost).toBeNull();

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { fromUsd, pricePerMillion, pricePerToken, toUsd } from '../../src/platform/money.ts';
+import { fromUsd, fromUsdNumber, pricePerMillion, pricePerToken, toUsd } from '../../src/platform/money.ts';
 
 describe('money', () => {
   test('every amount reads back as itself', () => {
@@ -21,6 +21,23 @@ describe('money', () => {
   test.each(['', '1e3', '.5', '1.', '0.0000000000001', 'NaN', '1,5', ' 1'])('%j is not an amount', (text) => {
     expect(fromUsd(text)).toBeNull();
   });
+
+  test('an amount as a JSON number is read to the nearest picodollar', () => {
+    expect(fromUsdNumber(JSON.parse('0.00007159'))).toBe(71_590_000n);
+    expect(fromUsdNumber(JSON.parse('4.65e-6'))).toBe(4_650_000n);
+    expect(fromUsdNumber(JSON.parse('1.4e-13'))).toBe(0n);
+    expect(fromUsdNumber(JSON.parse('1.6e-12'))).toBe(2n);
+    fc.assert(
+      fc.property(fc.bigInt({ min: 0n, max: 10n ** 14n }), (amount) => {
+        expect(fromUsdNumber(JSON.parse(toUsd(amount)))).toBe(amount);
+      }),
+    );
+  });
+
+  test.each([null, undefined, '1', {}, Number.NaN, Number.POSITIVE_INFINITY, -1, 1e7, 1e300])(
+    '%j is no amount in dollars',
+    (value) => expect(fromUsdNumber(value)).toBeNull(),
+  );
 
   test('a price per million tokens is a whole number of picodollars per token, or refused', () => {
     expect(pricePerToken(400_000_000_000n)).toBe(400_000);

@@ -21,32 +21,45 @@ const description = z
     'must be a text of 1 to 2,000 characters',
   );
 
+const parts = {
+  cacheReadPrice: price.nullish(),
+  cacheWritePrice: price.nullish(),
+  cacheWrite1hPrice: price.nullish(),
+  reasoningPrice: price.nullish(),
+};
+
+const priceTiers = z
+  .array(z.object({ aboveTokens: tokens, inputPrice: price, outputPrice: price, ...parts }))
+  .max(10, 'must be at most 10 tiers')
+  .superRefine(eachOnce(({ aboveTokens }) => `${aboveTokens}`, ['aboveTokens']));
+
+const prices = {
+  inputPrice: price.nullish(),
+  outputPrice: price.nullish(),
+  ...parts,
+  priceTiers: priceTiers.nullish(),
+};
+
 /** What may be said of a model besides its name. Absent: as it is, or by default. */
 const properties = {
   displayName: text(200).nullish(),
   description: description.nullish(),
-  inputPrice: price.nullish(),
-  outputPrice: price.nullish(),
-  cacheReadPrice: price.nullish(),
-  cacheWritePrice: price.nullish(),
+  ...prices,
   contextTokens: tokens.nullish(),
   maxOutputTokens: tokens.nullish(),
   isEnabled: z.boolean().nullish(),
 };
 
-type Prices = {
-  [part in 'inputPrice' | 'outputPrice' | 'cacheReadPrice' | 'cacheWritePrice']?: number | null | undefined;
-};
+type Prices = z.output<z.ZodObject<typeof prices>>;
 
 /** Half a price would make a cost that is wrong. */
 function pricesBelongTogether(value: Prices, context: z.RefinementCtx<Prices>): void {
-  const inputPrice = value.inputPrice ?? null;
-  const outputPrice = value.outputPrice ?? null;
-  const cachePrice = value.cacheReadPrice ?? value.cacheWritePrice ?? null;
+  const { inputPrice, outputPrice, priceTiers } = value;
   const require = (path: keyof Prices, message: string) => context.addIssue({ code: 'custom', path: [path], message });
-  if (inputPrice === null && outputPrice !== null) require('inputPrice', 'must be given with outputPrice');
-  if (outputPrice === null && inputPrice !== null) require('outputPrice', 'must be given with inputPrice');
-  if (inputPrice === null && cachePrice !== null) require('inputPrice', 'must be given with a cache price');
+  if (inputPrice == null && outputPrice != null) require('inputPrice', 'must be given with outputPrice');
+  if (outputPrice == null && inputPrice != null) require('outputPrice', 'must be given with inputPrice');
+  const hasMore = Object.keys(parts).some((part) => value[part as keyof typeof parts] != null) || priceTiers?.length;
+  if (inputPrice == null && hasMore) require('inputPrice', 'must be given with the other prices');
 }
 
 const model = z.object({ name: modelName, ...properties }).superRefine(pricesBelongTogether);

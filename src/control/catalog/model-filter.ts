@@ -15,7 +15,7 @@ export const ModelFilter = builder.inputType('ModelFilter', {
       description: 'Part of the name, the display name or the description, in any case. Up to 200 characters.',
     }),
     isEnabled: t.boolean({ description: 'Whether completions may go to it.' }),
-    isPriced: t.boolean({ description: 'Whether its price is known.' }),
+    isPriced: t.boolean({ description: 'Whether it has a `priceSource`.' }),
     minContextTokens: t.int({ description: 'At least so many tokens of context, and known.' }),
     maxInputPrice: t.field({ type: 'USD', description: 'At most so much per 1M input tokens, and known.' }),
     maxOutputPrice: t.field({ type: 'USD', description: 'At most so much per 1M output tokens, and known.' }),

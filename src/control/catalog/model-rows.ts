@@ -1,4 +1,5 @@
 import type { PriceComponents } from '../../gateway/ledger/prices.ts';
+import type { StatedPrice } from '../../gateway/snapshot/snapshot.ts';
 import type { ProviderKind } from '../../gateway/upstream/kinds.ts';
 import { Prisma } from '../../generated/prisma/client.ts';
 import { isUuid } from '../../platform/ids.ts';
@@ -15,6 +16,7 @@ export interface CatalogModel {
   description: string | null;
   /** Null: unknown. */
   price: PriceComponents | null;
+  priceSource: StatedPrice['source'] | null;
   contextTokens: number | null;
   maxOutputTokens: number | null;
   isEnabled: boolean;
@@ -34,11 +36,12 @@ export type ListedModel = CatalogModel & { sortValue: string | null };
 type Client = Pick<Transaction, '$queryRaw'>;
 
 const COLUMNS = Prisma.sql`m.id, m.name, m.display_name AS "displayName", m.description, v.components AS price,
+  CASE WHEN m.override_price_version_id IS NOT NULL THEN 'OVERRIDE' WHEN v.id IS NOT NULL THEN 'CATALOG' END AS "priceSource",
   m.context_tokens AS "contextTokens", m.max_output_tokens AS "maxOutputTokens", m.is_enabled AS "isEnabled",
   m.version, m.created_at AS "createdAt", m.updated_at AS "updatedAt", p.id AS "providerId",
   p.slug AS "providerSlug", p.name AS "providerName", p.kind::text AS "providerKind"`;
 const SOURCE = Prisma.sql`models m JOIN providers p ON p.id = m.provider_id
-  LEFT JOIN price_versions v ON v.id = m.price_version_id`;
+  LEFT JOIN price_versions v ON v.id = COALESCE(m.override_price_version_id, m.price_version_id)`;
 
 /** The next `limit` models that fit `condition`, behind `after`. One statement. */
 export function readModels(

@@ -1,13 +1,21 @@
-import type { PriceComponents } from '../../gateway/ledger/prices.ts';
-import { pricePerMillion } from '../../platform/money.ts';
+import type { StatedPrice } from '../../gateway/snapshot/snapshot.ts';
 import { builder } from '../schema/builder.ts';
 import { connectionOf } from '../schema/connections.ts';
+import { enumOf } from '../schema/enum-of.ts';
 import { ProviderKindEnum } from '../schema/provider-kind.ts';
 import { type CatalogModel, slugOf } from './model-rows.ts';
+import { PriceTier, perMillion } from './price-tier.ts';
+
+const PriceSource = enumOf<StatedPrice['source']>('PriceSource', 'Who says what a model costs.', {
+  OVERRIDE:
+    'An admin, by `createModel`, `updateModel`, `createProvider` or `updateProvider`. It goes before what the provider reports and before all other prices.',
+  CATALOG:
+    'The catalog. Completions are priced with it where neither the provider nor the price list of Signalbox says what they cost.',
+});
 
 export const Model = builder.objectRef<CatalogModel>('Model').implement({
   description:
-    'A catalog entry of one provider. Prices are in USD per 1M tokens; without `inputPrice` and `outputPrice` its price is unknown.',
+    'A catalog entry of one provider. Prices are in USD per 1M tokens; they are null where nobody has stated any.',
   fields: (t) => ({
     id: t.exposeID('id', { description: 'A UUIDv7.' }),
     slug: t.string({
@@ -20,6 +28,12 @@ export const Model = builder.objectRef<CatalogModel>('Model').implement({
     providerSlug: t.exposeString('providerSlug', { description: 'Slug of the provider it is at.' }),
     providerName: t.exposeString('providerName', { description: 'That provider’s name for people.' }),
     providerKind: t.expose('providerKind', { type: ProviderKindEnum, description: 'What that provider is.' }),
+    priceSource: t.expose('priceSource', {
+      type: PriceSource,
+      nullable: true,
+      description:
+        'Who says the prices below. Null: nobody; completions are priced with the price list, if that knows the model.',
+    }),
     inputPrice: t.field({
       type: 'USD',
       nullable: true,
@@ -29,7 +43,7 @@ export const Model = builder.objectRef<CatalogModel>('Model').implement({
     outputPrice: t.field({
       type: 'USD',
       nullable: true,
-      description: 'Per 1M output tokens, reasoning included.',
+      description: 'Per 1M output tokens.',
       resolve: ({ price }) => perMillion(price?.output),
     }),
     cacheReadPrice: t.field({
@@ -41,8 +55,27 @@ export const Model = builder.objectRef<CatalogModel>('Model').implement({
     cacheWritePrice: t.field({
       type: 'USD',
       nullable: true,
-      description: 'Per 1M input tokens that were written to the provider’s cache. Null: as `inputPrice`.',
+      description:
+        'Per 1M input tokens that were written to the provider’s cache, for five minutes. Null: as `inputPrice`.',
       resolve: ({ price }) => perMillion(price?.cacheWrite),
+    }),
+    cacheWrite1hPrice: t.field({
+      type: 'USD',
+      nullable: true,
+      description: 'Per 1M input tokens that were written to the cache for an hour. Null: as `cacheWritePrice`.',
+      resolve: ({ price }) => perMillion(price?.cacheWrite1h),
+    }),
+    reasoningPrice: t.field({
+      type: 'USD',
+      nullable: true,
+      description: 'Per 1M output tokens of reasoning. Null: as `outputPrice`.',
+      resolve: ({ price }) => perMillion(price?.reasoning),
+    }),
+    priceTiers: t.field({
+      type: [PriceTier],
+      description:
+        'Other prices for long inputs, by length. The last one that a request reaches prices all its tokens.',
+      resolve: ({ price }) => [...(price?.tiers ?? [])],
     }),
     contextTokens: t.exposeInt('contextTokens', {
       nullable: true,
@@ -62,7 +95,3 @@ export const Model = builder.objectRef<CatalogModel>('Model').implement({
 });
 
 export const ModelConnection = connectionOf(Model, 'Model', 'models');
-
-function perMillion(perToken: PriceComponents['input'] | undefined): bigint | null {
-  return perToken === undefined ? null : pricePerMillion(perToken);
-}

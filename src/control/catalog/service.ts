@@ -28,7 +28,7 @@ export async function createModel(
     const slug = slugOf({ providerSlug: provider.slug, name: wanted.name });
     if (await findModel(tx, slug))
       throw new ConflictError(`The provider "${provider.slug}" has a model "${wanted.name}" already.`);
-    await writeModels(tx, provider.id, [wanted]);
+    await writeModels(tx, provider.id, [wanted], 'OVERRIDE');
     const model = await requireModel(tx, services, slug);
     record({ action: 'CREATED', subject: 'MODEL', id: model.id, name: slug });
     return model;
@@ -49,7 +49,7 @@ export async function updateModel(
     const model = await requireModel(tx, services, id);
     const slug = slugOf(model);
     requireVersion(`model "${slug}"`, model.version, version);
-    await writeModels(tx, model.providerId, [{ ...wanted, name: model.name }]);
+    await writeModels(tx, model.providerId, [{ ...wanted, name: model.name }], 'OVERRIDE');
     record({ action: 'UPDATED', subject: 'MODEL', id: model.id, name: slug });
     return requireModel(tx, services, model.id);
   });

@@ -1,5 +1,6 @@
 import type { Pool } from 'pg';
 import type { AttemptReport } from '../../gateway/completion.ts';
+import { type CostSource, impliedCostSource } from '../../gateway/ledger/prices.ts';
 import type { Door, Operation, RequestStatus } from '../../gateway/ledger/records.ts';
 import { ERROR_CODES, type ErrorCode } from '../../platform/errors.ts';
 import { type Picodollars, picodollars } from '../../platform/money.ts';
@@ -51,6 +52,9 @@ interface AttemptRow extends OutcomeRow {
   answered_model: string | null;
   upstream_status: number | null;
   cache_write_tokens: number | null;
+  cache_write_1h_tokens: number | null;
+  cost_source: CostSource | null;
+  price_version_id: string | null;
 }
 
 const OUTCOME = `id, status::text, started_at, finished_at, provider_slug, model, finish_reason, error_code, error_message,
@@ -88,7 +92,8 @@ export async function countRequests(pool: Pool, condition: Condition): Promise<n
 async function readAttempts(pool: Pool, completionIds: readonly string[]): Promise<Attempts> {
   const attempts = new Map<string, AttemptReport[]>();
   const { rows } = await pool.query<AttemptRow>(
-    `SELECT ${OUTCOME}, completion_id, number, answered_model, upstream_status, cache_write_tokens
+    `SELECT ${OUTCOME}, completion_id, number, answered_model, upstream_status, cache_write_tokens,
+            cache_write_1h_tokens, cost_source::text, price_version_id
        FROM attempts WHERE completion_id = ANY($1::uuid[]) ORDER BY completion_id, number`,
     [completionIds],
   );
@@ -120,7 +125,7 @@ function toRequest(row: CompletionRow, attempts: () => Promise<Attempts>): Logge
     finishReason: row.finish_reason,
     errorCode: row.error_code,
     errorMessage: row.error_message,
-    usage: toUsage(row, null),
+    usage: toUsage(row, null, null),
     cost: toMoney(row.cost),
     latencyMs: row.latency_ms,
     timeToFirstTokenMs: row.time_to_first_token_ms,
@@ -133,6 +138,7 @@ function toRequest(row: CompletionRow, attempts: () => Promise<Attempts>): Logge
 }
 
 function toAttempt(row: AttemptRow): AttemptReport {
+  const cost = toMoney(row.cost);
   return {
     id: row.id,
     number: row.number,
@@ -146,21 +152,23 @@ function toAttempt(row: AttemptRow): AttemptReport {
     finishReason: row.finish_reason,
     errorCode: toErrorCode(row.error_code),
     errorMessage: row.error_message,
-    usage: toUsage(row, row.cache_write_tokens),
+    usage: toUsage(row, row.cache_write_tokens, row.cache_write_1h_tokens),
     isEstimated: row.is_estimated,
-    cost: toMoney(row.cost),
+    cost,
+    costSource: row.cost_source ?? impliedCostSource(cost, row.input_tokens),
+    priceVersionId: row.price_version_id,
     latencyMs: row.latency_ms,
     timeToFirstTokenMs: row.time_to_first_token_ms,
   };
 }
 
-function toUsage(row: OutcomeRow, cacheWriteTokens: number | null): ReportedUsage {
+function toUsage(row: OutcomeRow, cacheWriteTokens: number | null, cacheWrite1hTokens: number | null): ReportedUsage {
   return {
     inputTokens: row.input_tokens,
     outputTokens: row.output_tokens,
     cachedTokens: row.cached_tokens,
     cacheWriteTokens,
-    cacheWrite1hTokens: null,
+    cacheWrite1hTokens,
     reasoningTokens: row.reasoning_tokens,
     isEstimated: row.is_estimated,
   };

@@ -1,5 +1,5 @@
 import type { AttemptReport } from '../../gateway/completion.ts';
-import type { Usage } from '../../gateway/ledger/prices.ts';
+import type { CostSource, Usage } from '../../gateway/ledger/prices.ts';
 import type { RequestStatus } from '../../gateway/ledger/records.ts';
 import { builder } from '../schema/builder.ts';
 import { enumOf } from '../schema/enum-of.ts';
@@ -41,6 +41,12 @@ export const UsageType = builder.objectRef<ReportedUsage>('Usage').implement({
   }),
 });
 
+const CostSourceEnum = enumOf<CostSource>('CostSource', 'How a cost came about.', {
+  PRICED: 'Usage × the price of the model that answered, at that time.',
+  REPORTED: 'The provider said what the call cost, as OpenRouter does.',
+  FREE: 'It failed before its first token, which is taken to cost nothing.',
+});
+
 export const AttemptType = builder.objectRef<AttemptReport>('Attempt').implement({
   description: 'One upstream call of a completion.',
   fields: (t) => ({
@@ -76,7 +82,12 @@ export const AttemptType = builder.objectRef<AttemptReport>('Attempt').implement
     cost: t.expose('cost', {
       type: 'USD',
       nullable: true,
-      description: 'Usage × the price at that time, exactly. Null: the usage or the price is unknown.',
+      description: 'What it cost, exactly. Null: the usage or the price is unknown.',
+    }),
+    costSource: t.expose('costSource', {
+      type: CostSourceEnum,
+      nullable: true,
+      description: 'How the cost came about. Null: it is unknown.',
     }),
     latencyMs: t.exposeInt('latencyMs', { description: 'From its dispatch to its end, in milliseconds.' }),
     timeToFirstTokenMs: t.exposeInt('timeToFirstTokenMs', {

@@ -58,7 +58,7 @@ export async function createProvider(
       },
     });
     if (wanted.apiKey) await replaceKey(tx, services.secretBox, id, wanted.apiKey);
-    await writeModels(tx, id, wanted.models ?? []);
+    await writeModels(tx, id, wanted.models ?? [], 'OVERRIDE');
     record({ action: 'CREATED', subject: 'PROVIDER', id, name: slug });
   });
   return id;
@@ -101,7 +101,7 @@ export async function updateProvider(
         version: { increment: 1 },
       },
     });
-    await writeModels(tx, provider.id, wanted.models ?? []);
+    await writeModels(tx, provider.id, wanted.models ?? [], 'OVERRIDE');
     record({ action: 'UPDATED', subject: 'PROVIDER', id: provider.id, name: wanted.slug ?? provider.slug });
     return provider.id;
   });

@@ -22,6 +22,15 @@ const price = z.string().transform((text, context) => {
   return z.NEVER;
 });
 
+const parts = {
+  cacheReadPrice: price.optional(),
+  cacheWritePrice: price.optional(),
+  cacheWrite1hPrice: price.optional(),
+  reasoningPrice: price.optional(),
+};
+
+const priceTier = z.strictObject({ aboveTokens: z.int(), inputPrice: price, outputPrice: price, ...parts });
+
 const seedProviders = z.array(
   z.strictObject({
     slug: z.string(),
@@ -36,8 +45,8 @@ const seedProviders = z.array(
         displayName: z.string(),
         inputPrice: price,
         outputPrice: price,
-        cacheReadPrice: price.optional(),
-        cacheWritePrice: price.optional(),
+        ...parts,
+        priceTiers: z.array(priceTier).optional(),
         contextTokens: z.int(),
         /** Absent: it answers with no tokens, as models for embeddings do. */
         maxOutputTokens: z.int().optional(),
@@ -61,7 +70,7 @@ export async function createProviders(tx: Transaction, { secretBox, settings, lo
     const isEnabled = worksWithoutKey || Boolean(key?.data);
     await tx.provider.create({ data: { ...provider, id, isEnabled } });
     if (key?.data) await replaceKey(tx, secretBox, id, key.data);
-    await writeModels(tx, id, models);
+    await writeModels(tx, id, models, 'CATALOG');
     if (provider.slug === FIRST_ACTIVE)
       await tx.configuration.update({ where: { id: 1 }, data: { activeProviderId: id } });
   }

@@ -1,5 +1,5 @@
 import { isUuid } from '../../platform/ids.ts';
-import type { Usage } from './prices.ts';
+import { impliedCostSource, type PriceVersion, type Usage } from './prices.ts';
 import type { AttemptOutcome, CompletionOutcome, Intent, Settlement } from './records.ts';
 import {
   messageText,
@@ -14,7 +14,7 @@ import {
   timeValue,
   wholeNumber,
 } from './storable.ts';
-import type { AttemptTuple, CompletionTuple, IntentTuple, SettlementTuple, UsageTuple } from './tuples.ts';
+import type { AttemptTuple, CompletionTuple, IntentTuple, PriceTuple, SettlementTuple, UsageTuple } from './tuples.ts';
 
 /** A record of the journal. A settlement names its attempt; what the intent says is not repeated. */
 export type JournalEntry =
@@ -23,9 +23,14 @@ export type JournalEntry =
       kind: 'SETTLEMENT';
       completionId: string;
       number: number;
-      attempt: AttemptOutcome;
+      attempt: JournaledOutcome;
       completion: CompletionOutcome | null;
-    };
+    }
+  /** Comes before the first record that names it. */
+  | { kind: 'PRICE'; price: PriceVersion };
+
+/** An outcome beside its intent. Without a price version it has that of the intent. */
+export type JournaledOutcome = Omit<AttemptOutcome, 'priceVersionId'> & { priceVersionId?: string | null };
 
 const MAX_TAGS = 32;
 const MAX_WARNINGS = 20;
@@ -71,24 +76,27 @@ export function encodeIntent(intent: Intent): string {
 
 /** A settlement as one line of JSON, held to the same limits. */
 export function encodeSettlement({ intent, attempt, completion }: Settlement): string {
+  const outcome: AttemptTuple = [
+    attempt.status,
+    timeValue(attempt.finishedAt),
+    optionalWhole(attempt.upstreamStatus),
+    optionalName(attempt.answeredModel),
+    optionalName(attempt.finishReason),
+    attempt.errorCode,
+    optionalMessage(attempt.errorMessage),
+    usageTuple(attempt.usage),
+    attempt.isEstimated,
+    moneyText(attempt.cost),
+    wholeNumber(attempt.latencyMs),
+    optionalWhole(attempt.timeToFirstTokenMs),
+    attempt.costSource,
+  ];
+  if (attempt.priceVersionId !== intent.priceVersionId) outcome.push(optionalName(attempt.priceVersionId));
   const tuple: SettlementTuple = [
     's',
     intent.origin.completionId,
     wholeNumber(intent.number),
-    [
-      attempt.status,
-      timeValue(attempt.finishedAt),
-      optionalWhole(attempt.upstreamStatus),
-      optionalName(attempt.answeredModel),
-      optionalName(attempt.finishReason),
-      attempt.errorCode,
-      optionalMessage(attempt.errorMessage),
-      usageTuple(attempt.usage),
-      attempt.isEstimated,
-      moneyText(attempt.cost),
-      wholeNumber(attempt.latencyMs),
-      optionalWhole(attempt.timeToFirstTokenMs),
-    ],
+    outcome,
     completion && [
       completion.status,
       timeValue(completion.finishedAt),
@@ -109,9 +117,16 @@ export function encodeSettlement({ intent, attempt, completion }: Settlement): s
   return storableJson(tuple);
 }
 
-/** The inverse of both. */
+/** A price as one line of JSON. */
+export function encodePrice({ id, components }: PriceVersion): string {
+  const tuple: PriceTuple = ['p', id, components];
+  return storableJson(tuple);
+}
+
+/** The inverse of all three. */
 export function decodeEntry(json: string): JournalEntry {
-  const tuple = JSON.parse(json) as IntentTuple | SettlementTuple;
+  const tuple = JSON.parse(json) as IntentTuple | SettlementTuple | PriceTuple;
+  if (tuple[0] === 'p') return { kind: 'PRICE', price: { id: tuple[1], components: tuple[2] } };
   return tuple[0] === 'i' ? decodeIntent(tuple) : decodeSettlement(tuple);
 }
 
@@ -182,10 +197,11 @@ function decodeSettlement([, completionId, number, attempt, completion]: Settlem
   };
 }
 
-function decodeAttempt(tuple: AttemptTuple): AttemptOutcome {
+function decodeAttempt(tuple: AttemptTuple): JournaledOutcome {
   const [status, finishedAt, upstreamStatus, answeredModel, finishReason, errorCode, errorMessage, usage, ...rest] =
     tuple;
-  const [isEstimated, cost, latencyMs, timeToFirstTokenMs] = rest;
+  const [isEstimated, costText, latencyMs, timeToFirstTokenMs, costSource, priceVersionId] = rest;
+  const cost = moneyOf(costText);
   return {
     status,
     finishedAt,
@@ -196,7 +212,9 @@ function decodeAttempt(tuple: AttemptTuple): AttemptOutcome {
     errorMessage,
     usage: decodeUsage(usage),
     isEstimated,
-    cost: moneyOf(cost),
+    cost,
+    costSource: costSource === undefined ? impliedCostSource(cost, usage[0]) : costSource,
+    ...(priceVersionId === undefined ? {} : { priceVersionId }),
     latencyMs,
     timeToFirstTokenMs,
   };

@@ -3,6 +3,7 @@ import { decodeEntry } from './codec.ts';
 import { JournalReader } from './journal-reader.ts';
 import { OpenCompletions } from './open-completions.ts';
 import { type Batch, postBatch, readState } from './post.ts';
+import type { PriceVersion } from './prices.ts';
 import {
   comparePositions,
   deleteSegmentsBefore,
@@ -108,14 +109,17 @@ export class Drain {
     const reader = new JournalReader(directory, identity, start);
     const open = new OpenCompletions();
     const series = new SeriesIds();
+    /** Read, and not posted yet. */
+    const prices = new Map<string, PriceVersion>();
     let { seq } = state;
     let isReported = false;
     try {
       while (!this.#isStopped) {
         const before = reader.position;
-        const batch = readBatch(reader, this.#end, open);
+        const batch = readBatch(reader, this.#end, open, prices);
         if (batch.attempts.length > 0 || batch.completions.length > 0) {
           seq = await postBatch(client, identity.serverId, series, batch);
+          prices.clear();
           deleteSegmentsBefore(directory, batch.position);
         }
         this.#failures = 0;
@@ -145,18 +149,35 @@ export class Drain {
   }
 }
 
-function readBatch(reader: JournalReader, end: Position, open: OpenCompletions): Batch & { records: number } {
+/** @param prices takes what it meets, so that it stays where a batch has nothing to post. */
+function readBatch(
+  reader: JournalReader,
+  end: Position,
+  open: OpenCompletions,
+  prices: Map<string, PriceVersion>,
+): Batch & { records: number } {
   let records = 0;
   const attempts: Batch['attempts'] = [];
   const completions = new Map<string, Batch['completions'][number]>();
   for (const { payload, position } of reader.read(end, BATCH_RECORDS)) {
     records += 1;
-    const settled = open.apply(decodeEntry(payload), position);
+    const entry = decodeEntry(payload);
+    if (entry.kind === 'PRICE') {
+      prices.set(entry.price.id, entry.price);
+      continue;
+    }
+    const settled = open.apply(entry, position);
     if (settled.attempt) attempts.push(settled.attempt);
     const id = settled.completion?.origin.completionId;
     if (settled.completion && id !== undefined && !completions.has(id)) completions.set(id, settled.completion);
   }
-  return { attempts, completions: [...completions.values()], position: open.oldest() ?? reader.position, records };
+  return {
+    attempts,
+    completions: [...completions.values()],
+    prices: [...prices.values()],
+    position: open.oldest() ?? reader.position,
+    records,
+  };
 }
 
 /** Doubles up to five seconds; the jitter keeps servers from coming back in step. */

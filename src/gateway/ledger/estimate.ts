@@ -1,6 +1,6 @@
 import { countTokens as count } from 'gpt-tokenizer';
 import { type Picodollars, picodollars } from '../../platform/money.ts';
-import { costOf, type PriceVersion, UNKNOWN_USAGE } from './prices.ts';
+import { costOf, dearestRates, type PriceVersion, UNKNOWN_USAGE } from './prices.ts';
 
 /** Beyond this many characters a text is counted by its beginning, so that counting never holds up the others. */
 export const COUNTED_CHARACTERS = 16_384;
@@ -10,7 +10,10 @@ const PLAIN_TEXT = { disallowedSpecial: new Set<string>() };
 /** Average of English prose and code; used where only bytes are known. */
 const BYTES_PER_TOKEN = 4;
 
-/** A quick guess from the size of the body: what is posted when the outcome is never known. */
+/**
+ * A quick guess from the size of the body: what is posted when the outcome is never known. The cost is that of these
+ * tokens at this price, so that it can be computed again from its row; what it may have been is `maxLiability`.
+ */
 export function estimateInput(
   bodyBytes: number,
   price: PriceVersion | null,
@@ -20,8 +23,8 @@ export function estimateInput(
 }
 
 /**
- * The most a call can cost. A token is at least one byte, so the body's bytes at the dearest input price bound the
- * input; the output is bounded by what the request or the model allows.
+ * The most a call can cost. A token is at least one byte, so the body's bytes at the dearest input price of all
+ * tiers, cache writes included, bound the input; the output is bounded by what the request or the model allows.
  * @param outputBound tokens over all choices
  * @returns null when price or output limit are unknown
  */
@@ -31,9 +34,8 @@ export function maxLiability(
   price: PriceVersion | null,
 ): Picodollars | null {
   if (!price || outputBound === null) return null;
-  const { input, output, cacheRead = 0, cacheWrite = 0 } = price.components;
-  const dearestInput = Math.max(input, cacheRead, cacheWrite);
-  return picodollars(BigInt(bodyBytes) * BigInt(dearestInput) + BigInt(outputBound) * BigInt(output));
+  const { input, output } = dearestRates(price.components);
+  return picodollars(BigInt(bodyBytes) * BigInt(input) + BigInt(outputBound) * BigInt(output));
 }
 
 /**

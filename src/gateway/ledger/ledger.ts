@@ -3,9 +3,11 @@ import type { Log } from '../../platform/log.ts';
 import { encodeIntent, encodeSettlement } from './codec.ts';
 import { DrainThread } from './drain-thread.ts';
 import { Journal } from './journal.ts';
+import { JournaledPrices } from './journaled-prices.ts';
 import { openLastSegment } from './open-journal.ts';
 import { readState } from './post.ts';
-import type { Intent, LedgerWriter, Settlement } from './records.ts';
+import type { PriceVersion } from './prices.ts';
+import type { LedgerWriter } from './records.ts';
 import { closeLostCompletions } from './recovery.ts';
 import { distance, type JournalIdentity, listSegments, syncDirectory } from './segments.ts';
 
@@ -106,6 +108,16 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
     },
   );
   drain = thread;
+  const prices = new JournaledPrices(journal);
+  /** A record that cannot be encoded is a rejection like any other. */
+  const append = (write: () => Promise<void>, price: PriceVersion | null = null) => {
+    try {
+      if (price) prices.write(price);
+      return write();
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  };
   const drained = async () => {
     await journal.flush();
     await thread.drainedTo(journal.end);
@@ -113,8 +125,8 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
   let closing: Promise<{ drained: boolean }> | null = null;
 
   return {
-    intend: (intent: Intent) => append(() => journal.append(encodeIntent(intent), false)),
-    settle: (settlement: Settlement) => append(() => journal.append(encodeSettlement(settlement), true)),
+    intend: (intent, price) => append(() => journal.append(encodeIntent(intent), false), price),
+    settle: (settlement, price) => append(() => journal.append(encodeSettlement(settlement), true), price),
     drained,
     status: () => ({
       pendingBytes: distance(directory, thread.progress.drained, journal.end),
@@ -136,15 +148,6 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
       return closing;
     },
   };
-}
-
-/** A record that cannot be encoded is a rejection like any other. */
-function append(write: () => Promise<void>): Promise<void> {
-  try {
-    return write();
-  } catch (error) {
-    return Promise.reject(error);
-  }
 }
 
 async function stateInPostgres(connection: pg.PoolConfig, serverId: string) {

@@ -43,10 +43,10 @@ export class OpenCompletions {
   readonly #open = new Map<string, OpenCompletion>();
 
   /**
-   * Takes the next record. A settlement without an open intent was drained before reading began here, and the second
-   * settlement of an attempt changes nothing but may bring the completion's end.
+   * Takes the next record of a completion. A settlement without an open intent was drained before reading began here,
+   * and the second settlement of an attempt changes nothing but may bring the completion's end.
    */
-  apply(entry: JournalEntry, position: Position): SettledEntry {
+  apply(entry: Exclude<JournalEntry, { kind: 'PRICE' }>, position: Position): SettledEntry {
     if (entry.kind === 'INTENT') {
       this.#intend(entry.intent, position);
       return NOTHING;
@@ -54,11 +54,15 @@ export class OpenCompletions {
     const open = this.#open.get(entry.completionId);
     if (!open) return NOTHING;
     const attempt = open.attempts.find(({ intent }) => intent.number === entry.number);
-    const isFirst = attempt?.outcome === null;
-    if (isFirst) attempt.outcome = entry.attempt;
+    let settled: SettledAttempt | null = null;
+    if (attempt?.outcome === null) {
+      const { intent } = attempt;
+      attempt.outcome = { priceVersionId: intent.priceVersionId, ...entry.attempt };
+      settled = { intent, outcome: attempt.outcome };
+    }
     if (entry.completion) this.#open.delete(entry.completionId);
     return {
-      attempt: isFirst ? { intent: attempt.intent, outcome: entry.attempt } : null,
+      attempt: settled,
       completion: entry.completion && {
         origin: open.origin,
         outcome: entry.completion,

@@ -1,6 +1,6 @@
 import type { ErrorCode } from '../../platform/errors.ts';
 import type { Picodollars } from '../../platform/money.ts';
-import type { Usage } from './prices.ts';
+import type { CostSource, PriceVersion, Usage } from './prices.ts';
 
 export type RequestStatus = 'SUCCEEDED' | 'FAILED' | 'CANCELLED' | 'INDETERMINATE';
 
@@ -38,6 +38,7 @@ export interface Intent {
   providerKeyId: string | null;
   /** The name sent upstream. */
   model: string;
+  /** What it is going to be priced with, if the model that is asked for answers. */
   priceVersionId: string | null;
   /** What is posted if the outcome is never known: the input estimated from its bytes. */
   estimate: { inputTokens: number; cost: Picodollars | null };
@@ -58,6 +59,10 @@ export interface AttemptOutcome {
   /** The usage was counted here, because the provider sent none. */
   isEstimated: boolean;
   cost: Picodollars | null;
+  /** Null: the cost is unknown. */
+  costSource: CostSource | null;
+  /** The price of the model that answered; null where it is unknown, or not what the cost comes from. */
+  priceVersionId: string | null;
   latencyMs: number;
   timeToFirstTokenMs: number | null;
 }
@@ -87,8 +92,11 @@ export interface Settlement {
   completion: CompletionOutcome | null;
 }
 
-/** What the gateway needs of the ledger. Both promises resolve once the record is durable. */
+/**
+ * What the gateway needs of the ledger. Both promises resolve once the record is durable. `price` is the version that
+ * the record names: the database gets it no later than the row, if it does not have it.
+ */
 export interface LedgerWriter {
-  intend(intent: Intent): Promise<void>;
-  settle(settlement: Settlement): Promise<void>;
+  intend(intent: Intent, price?: PriceVersion | null): Promise<void>;
+  settle(settlement: Settlement, price?: PriceVersion | null): Promise<void>;
 }

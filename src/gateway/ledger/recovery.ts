@@ -42,6 +42,7 @@ function readOpen(
       if (records.length === 0) return { open, lastSeenAt };
       for (const { payload, position } of records) {
         const entry = decodeEntry(payload);
+        if (entry.kind === 'PRICE') continue;
         open.apply(entry, position);
         const seenAt = entry.kind === 'INTENT' ? entry.intent.startedAt : entry.attempt.finishedAt;
         lastSeenAt = Math.max(lastSeenAt, seenAt);

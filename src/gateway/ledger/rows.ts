@@ -57,14 +57,18 @@ export const ATTEMPT_COLUMNS = {
   output_tokens: 'integer',
   cached_tokens: 'integer',
   cache_write_tokens: 'integer',
+  cache_write_1h_tokens: 'integer',
   reasoning_tokens: 'integer',
   is_estimated: 'boolean',
   price_version_id: 'text',
   cost: 'bigint',
+  cost_source: '"CostSource"',
   max_liability: 'bigint',
   latency_ms: 'integer',
   time_to_first_token_ms: 'integer',
 } as const;
+
+export const PRICE_COLUMNS = { id: 'text', components: 'jsonb' } as const;
 
 /** An insert of all members of a JSON array of such rows; rows that are there already stay as they are. */
 export function insertRows(table: string, columns: Readonly<Record<string, string>>): string {
@@ -136,10 +140,12 @@ export function attemptRow({ intent, outcome }: SettledAttempt): Record<keyof ty
     output_tokens: outcome.usage.outputTokens,
     cached_tokens: outcome.usage.cachedTokens,
     cache_write_tokens: outcome.usage.cacheWriteTokens,
+    cache_write_1h_tokens: outcome.usage.cacheWrite1hTokens,
     reasoning_tokens: outcome.usage.reasoningTokens,
     is_estimated: outcome.isEstimated,
-    price_version_id: intent.priceVersionId,
+    price_version_id: outcome.priceVersionId,
     cost: outcome.cost?.toString() ?? null,
+    cost_source: outcome.costSource,
     max_liability: intent.maxLiability?.toString() ?? null,
     latency_ms: outcome.latencyMs,
     time_to_first_token_ms: outcome.timeToFirstTokenMs,

@@ -86,6 +86,8 @@ function indeterminate(intent: OpenAttempt['intent'], lastSeenAt: number): Attem
     usage: { ...UNKNOWN_USAGE, inputTokens: intent.estimate.inputTokens, outputTokens: 0 },
     isEstimated: true,
     cost: intent.estimate.cost,
+    costSource: intent.estimate.cost === null ? null : 'PRICED',
+    priceVersionId: intent.priceVersionId,
     latencyMs: finishedAt - intent.startedAt,
     timeToFirstTokenMs: null,
   };

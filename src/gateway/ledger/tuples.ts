@@ -1,4 +1,5 @@
 import type { ErrorCode } from '../../platform/errors.ts';
+import type { CostSource, PriceComponents } from './prices.ts';
 import type { Door, Operation, RequestStatus } from './records.ts';
 
 /** The records of journal format 1, as they stand in its JSON. Bigints are strings; a new member goes to the end. */
@@ -52,6 +53,9 @@ export type AttemptTuple = [
   cost: string | null,
   latencyMs: number,
   timeToFirstTokenMs: number | null,
+  costSource?: CostSource | null,
+  /** Absent: that of the intent. */
+  priceVersionId?: string | null,
 ];
 
 export type CompletionTuple = [
@@ -78,3 +82,5 @@ export type SettlementTuple = [
   attempt: AttemptTuple,
   completion: CompletionTuple | null,
 ];
+
+export type PriceTuple = [kind: 'p', id: string, components: PriceComponents];

@@ -39,6 +39,7 @@ interface ModelRow {
   provider_id: string;
   name: string;
   components: PriceComponents | null;
+  is_override: boolean;
   context_tokens: number | null;
   max_output_tokens: number | null;
   is_enabled: boolean;
@@ -90,8 +91,10 @@ async function read(client: PoolClient, source: SnapshotSource): Promise<Snapsho
     'SELECT id, provider_id, ciphertext, master_key_version FROM provider_keys ORDER BY id',
   );
   const modelRows = await client.query<ModelRow>(
-    `SELECT m.id, m.provider_id, m.name, p.components, m.context_tokens, m.max_output_tokens, m.is_enabled
-       FROM models m LEFT JOIN price_versions p ON p.id = m.price_version_id ORDER BY m.position, m.id`,
+    `SELECT m.id, m.provider_id, m.name, p.components, m.override_price_version_id IS NOT NULL AS is_override,
+            m.context_tokens, m.max_output_tokens, m.is_enabled
+       FROM models m LEFT JOIN price_versions p ON p.id = COALESCE(m.override_price_version_id, m.price_version_id)
+      ORDER BY m.position, m.id`,
   );
   const routeRows = await client.query<RouteRow>(
     `SELECT r.id, r.slug, COALESCE(r.aliases, '{}') AS aliases, r.mode::text, r.strategy::text, r.version,
@@ -156,7 +159,7 @@ function toModel(row: ModelRow): ModelEntry {
   return {
     id: row.id,
     name: row.name,
-    price: row.components ? priceVersion(row.components) : null,
+    price: row.components && { ...priceVersion(row.components), source: row.is_override ? 'OVERRIDE' : 'CATALOG' },
     contextTokens: row.context_tokens,
     maxOutputTokens: row.max_output_tokens,
     isEnabled: row.is_enabled,

@@ -2,11 +2,16 @@ import type { PriceVersion } from '../ledger/prices.ts';
 import type { DialectName } from '../upstream/dialect.ts';
 import type { ProviderKind } from '../upstream/kinds.ts';
 
+/** A price that was stated in Signalbox: by an admin, which goes before everything else, or by the catalog. */
+export interface StatedPrice extends PriceVersion {
+  source: 'OVERRIDE' | 'CATALOG';
+}
+
 export interface ModelEntry {
   id: string;
   /** The name the provider knows it by. */
   name: string;
-  price: PriceVersion | null;
+  price: StatedPrice | null;
   contextTokens: number | null;
   maxOutputTokens: number | null;
   isEnabled: boolean;

@@ -14,6 +14,13 @@ export interface KindInfo {
   keyFormat: string | null;
   /** Whether a provider of this kind can be called without a key. */
   worksWithoutKey: boolean;
+  /**
+   * Id of its list in `@pydantic/genai-prices`; null: none, unless the provider's address has one. `*` stands for what
+   * names of models have behind their colon.
+   */
+  priceList: string | null;
+  /** Its answers say what they cost, in USD. */
+  reportsCost: boolean;
   docsUrl: string | null;
   /** Where its list of models is, below its base URL: a check that costs nothing. Null: it has none. */
   modelsPath: string | null;
@@ -31,6 +38,8 @@ const PLAIN: Omit<KindInfo, 'name'> = {
   keyVariable: null,
   keyFormat: null,
   worksWithoutKey: false,
+  priceList: null,
+  reportsCost: false,
   docsUrl: null,
   modelsPath: '/models',
   hasEmbeddings: true,
@@ -45,6 +54,7 @@ export const PROVIDER_KINDS = {
     defaultBaseUrl: 'https://api.openai.com/v1',
     keyVariable: 'OPENAI_API_KEY',
     keyFormat: 'sk-…',
+    priceList: 'openai',
     docsUrl: 'https://platform.openai.com/docs',
   }),
   ANTHROPIC: keyed({
@@ -53,6 +63,7 @@ export const PROVIDER_KINDS = {
     defaultBaseUrl: 'https://api.anthropic.com/v1',
     keyVariable: 'ANTHROPIC_API_KEY',
     keyFormat: 'sk-ant-…',
+    priceList: 'anthropic',
     docsUrl: 'https://docs.anthropic.com',
     hasEmbeddings: false,
   }),
@@ -62,6 +73,7 @@ export const PROVIDER_KINDS = {
     defaultBaseUrl: 'https://generativelanguage.googleapis.com/v1beta',
     keyVariable: 'GOOGLE_API_KEY',
     keyFormat: 'AIza…',
+    priceList: 'google',
     docsUrl: 'https://ai.google.dev/gemini-api/docs',
   }),
   OPENROUTER: keyed({
@@ -69,6 +81,8 @@ export const PROVIDER_KINDS = {
     defaultBaseUrl: 'https://openrouter.ai/api/v1',
     keyVariable: 'OPENROUTER_API_KEY',
     keyFormat: 'sk-or-…',
+    priceList: 'openrouter',
+    reportsCost: true,
     docsUrl: 'https://openrouter.ai/docs',
   }),
   GROQ: keyed({
@@ -76,6 +90,7 @@ export const PROVIDER_KINDS = {
     defaultBaseUrl: 'https://api.groq.com/openai/v1',
     keyVariable: 'GROQ_API_KEY',
     keyFormat: 'gsk_…',
+    priceList: 'groq',
     docsUrl: 'https://console.groq.com/docs',
     hasEmbeddings: false,
     // https://console.groq.com/docs/openai#currently-unsupported-openai-features
@@ -85,12 +100,14 @@ export const PROVIDER_KINDS = {
     name: 'Together AI',
     defaultBaseUrl: 'https://api.together.xyz/v1',
     keyVariable: 'TOGETHER_API_KEY',
+    priceList: 'together',
     docsUrl: 'https://docs.together.ai',
   }),
   MISTRAL: keyed({
     name: 'Mistral',
     defaultBaseUrl: 'https://api.mistral.ai/v1',
     keyVariable: 'MISTRAL_API_KEY',
+    priceList: 'mistral',
     docsUrl: 'https://docs.mistral.ai',
     // It refuses every member that https://docs.mistral.ai/api/#tag/chat does not list. Usage comes with every stream.
     refuses: [
@@ -111,6 +128,7 @@ export const PROVIDER_KINDS = {
     name: 'Cohere',
     defaultBaseUrl: 'https://api.cohere.ai/compatibility/v1',
     keyVariable: 'COHERE_API_KEY',
+    priceList: 'cohere',
     docsUrl: 'https://docs.cohere.com',
     // https://docs.cohere.com/docs/compatibility-api, "unsupported parameters"
     refuses: [
@@ -123,6 +141,7 @@ export const PROVIDER_KINDS = {
     defaultBaseUrl: 'https://router.huggingface.co/v1',
     keyVariable: 'HUGGINGFACE_API_KEY',
     keyFormat: 'hf_…',
+    priceList: 'huggingface_*',
     docsUrl: 'https://huggingface.co/docs/inference-providers',
   }),
   CUSTOM: keyless('Custom'),
@@ -166,7 +185,10 @@ export function inferKind(baseUrl: string | null, name: string): ProviderKind {
   return byName ?? 'CUSTOM';
 }
 
-type Keyed = Pick<KindInfo, 'name' | 'docsUrl'> & { defaultBaseUrl: string; keyVariable: string } & Partial<KindInfo>;
+type Keyed = Pick<KindInfo, 'name' | 'docsUrl' | 'priceList'> & {
+  defaultBaseUrl: string;
+  keyVariable: string;
+} & Partial<KindInfo>;
 
 function keyed(info: Keyed): KindInfo {
   return { ...PLAIN, ...info };

@@ -32,8 +32,8 @@ beforeAll(async () => {
   await complete('sandbox-large', user);
   await complete('sandbox-large', USER_KEY);
   await complete('sandbox-fault-status', user);
-  await forgetPrice('sandbox-small');
-  await complete('sandbox-small', user);
+  await deleteModel('sandbox/sandbox-small');
+  await complete('sandbox/sandbox-small', user);
   await ledger.drained();
 });
 afterAll(() => server.close());
@@ -47,13 +47,13 @@ async function complete(model: string, credential?: Credential): Promise<void> {
   expect(errors).toEqual([]);
 }
 
-async function forgetPrice(model: string): Promise<void> {
-  const models = [{ name: model, inputPrice: null, outputPrice: null }];
-  const { data } = await server.query<{ updateProvider: { __typename: string } }, object>(
-    'mutation($input: UpdateProviderInput!) { updateProvider(input: $input) { __typename } }',
-    { input: { id: 'sandbox', models } },
+/** Takes a model out of the catalog; the provider still knows it. */
+async function deleteModel(id: string): Promise<void> {
+  const { data } = await server.query<{ deleteModel: { __typename: string } }, object>(
+    'mutation($id: ID!) { deleteModel(id: $id) { __typename } }',
+    { id },
   );
-  expect(data.updateProvider.__typename).toBe('UpdateProviderSuccess');
+  expect(data.deleteModel.__typename).toBe('DeleteModelSuccess');
 }
 
 async function metrics(variables: object = {}, credential?: Credential): Promise<Metrics> {

@@ -27,6 +27,7 @@ function batchOf(completions: readonly JournaledCompletion[]): Omit<Batch, 'posi
         completion ? [{ origin: intent.origin, outcome: completion, attemptCount: intents.length }] : [],
       ),
     ),
+    prices: [],
   };
 }
 
@@ -68,8 +69,8 @@ describe('the roll-ups of attempts', () => {
     const series = new SeriesIds();
     const completions = randomCompletions(200, 11);
     const { attempts, completions: ended } = batchOf(completions);
-    const post = (batch: Omit<Batch, 'position'>) =>
-      postBatch(database.client, 'server-1', series, { ...batch, position: { segment: 1, offset: 1 } });
+    const post = (batch: Omit<Batch, 'position' | 'prices'>) =>
+      postBatch(database.client, 'server-1', series, { ...batch, prices: [], position: { segment: 1, offset: 1 } });
     // Those that failed over come before their completion has ended.
     await post({ attempts: attempts.slice(0, 250), completions: [] });
     expect(await database.query('SELECT DISTINCT subject FROM rollup_series')).toEqual([{ subject: 'ATTEMPT' }]);
@@ -128,6 +129,7 @@ describe('the roll-ups of attempts', () => {
     await postBatch(client, 'server-1', new SeriesIds(), {
       attempts: [...before.attempts, ...after.attempts],
       completions: [...before.completions, ...after.completions],
+      prices: [],
       position: { segment: 1, offset: 1 },
     });
     await expectRollups({ query });

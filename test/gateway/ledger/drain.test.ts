@@ -1,11 +1,12 @@
 import pg from 'pg';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { encodeIntent, encodeSettlement } from '../../../src/gateway/ledger/codec.ts';
+import { encodeIntent, encodePrice, encodeSettlement } from '../../../src/gateway/ledger/codec.ts';
 import { Drain } from '../../../src/gateway/ledger/drain.ts';
 import { latencySlot } from '../../../src/gateway/ledger/histogram.ts';
 import { Journal } from '../../../src/gateway/ledger/journal.ts';
 import { openLastSegment } from '../../../src/gateway/ledger/open-journal.ts';
 import { postBatch, readState } from '../../../src/gateway/ledger/post.ts';
+import { priceVersion } from '../../../src/gateway/ledger/prices.ts';
 import type { Intent, Settlement } from '../../../src/gateway/ledger/records.ts';
 import { comparePositions, listSegments, type Position } from '../../../src/gateway/ledger/segments.ts';
 import { SeriesIds } from '../../../src/gateway/ledger/series.ts';
@@ -120,7 +121,14 @@ describe('the drain', () => {
     const second = { ...intent({ number: 2, model: 'large' }), origin: first.origin };
     node.start();
     await node.intend(first);
-    const failed = outcome({ status: 'FAILED', errorCode: 'UPSTREAM', errorMessage: 'No.', upstreamStatus: 500 });
+    const failed = outcome({
+      status: 'FAILED',
+      errorCode: 'UPSTREAM',
+      errorMessage: 'No.',
+      upstreamStatus: 500,
+      usage: { ...outcome().usage, cacheWriteTokens: 2, cacheWrite1hTokens: 1 },
+      priceVersionId: 'price-1',
+    });
     await node.settle({ intent: first, attempt: failed, completion: null });
     await node.intend(second);
     const cost = picodollars(2n ** 53n + 1n);
@@ -168,8 +176,11 @@ describe('the drain', () => {
         upstream_status: 500,
         error_code: 'UPSTREAM',
         error_message: 'No.',
+        cache_write_tokens: 2,
+        cache_write_1h_tokens: 1,
         price_version_id: 'price-1',
         cost: '3000',
+        cost_source: 'PRICED',
         max_liability: '9900',
       },
       { id: second.attemptId, number: 2, model: 'large', answered_model: 'sandbox-small-1', cost: '9007199254740993' },
@@ -184,6 +195,32 @@ describe('the drain', () => {
       { ...of, subject: 'ATTEMPT', status: 'SUCCEEDED' },
       { ...of, subject: 'ATTEMPT', status: 'FAILED' },
     ]);
+  });
+
+  it('writes a price no later than the rows that name it, also when it was read long before them', async () => {
+    const database = await ledgerDatabase();
+    const node = await server(database);
+    const price = priceVersion({ input: 3, output: 15, cacheRead: 1 });
+    const [early, late] = [intent(), intent({ priceVersionId: price.id })];
+    // The price is in a batch that has nothing to post.
+    await node.journal.append(encodePrice(price), true);
+    await node.intend(late);
+    node.start();
+    await node.drained();
+    expect(await database.query('SELECT id FROM price_versions')).toEqual([]);
+    await node.intend(early);
+    await node.settle(settlement(late, { priceVersionId: price.id }));
+    await node.drained();
+    const rows = await database.query(
+      'SELECT components FROM attempts JOIN price_versions p ON p.id = price_version_id',
+    );
+    expect(rows).toEqual([{ components: price.components }]);
+    // Once more, as another server would that learns of it by itself.
+    await node.journal.append(encodePrice(price), true);
+    await node.settle(settlement(early, { priceVersionId: price.id }));
+    await node.drained();
+    expect(node.errors).toEqual([]);
+    expect(await database.query('SELECT count(*)::int AS count FROM price_versions')).toEqual([{ count: 1 }]);
   });
 
   it('changes nothing when the whole journal is drained again', async () => {
@@ -265,7 +302,7 @@ describe('the drain', () => {
   it('never moves the stored position back, also when a connection that was given up commits late', async () => {
     const database = await ledgerDatabase();
     const post = (position: Position) =>
-      postBatch(database.client, 'server-1', new SeriesIds(), { attempts: [], completions: [], position });
+      postBatch(database.client, 'server-1', new SeriesIds(), { attempts: [], completions: [], prices: [], position });
     for (const offset of [500, 900, 700]) await post({ segment: 2, offset });
     await post({ segment: 1, offset: 5000 });
     const stored = await readState(database.client, 'server-1');

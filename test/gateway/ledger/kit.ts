@@ -79,6 +79,8 @@ export function outcome(changes: Partial<AttemptOutcome> = {}): AttemptOutcome {
     },
     isEstimated: false,
     cost: picodollars(3_000n),
+    costSource: 'PRICED',
+    priceVersionId: null,
     latencyMs: 120,
     timeToFirstTokenMs: 15,
     ...changes,
@@ -92,7 +94,7 @@ export function settlement(
   completion: Partial<CompletionOutcome> = {},
 ): Settlement {
   const attempt = outcome(changes);
-  const { upstreamStatus: _, answeredModel, ...same } = attempt;
+  const { upstreamStatus: _, answeredModel, costSource: __, priceVersionId: ___, ...same } = attempt;
   const { providerId, providerSlug, model } = of;
   return {
     intent: of,

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import type { Worker } from 'node:worker_threads';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { type LedgerOptions, openLedger } from '../../../src/gateway/ledger/ledger.ts';
+import { priceVersion } from '../../../src/gateway/ledger/prices.ts';
 import { picodollars } from '../../../src/platform/money.ts';
 import { until } from '../../kit/eventually.ts';
 import {
@@ -129,6 +130,23 @@ describe('the ledger', () => {
     expect(await database.query('SELECT count(*)::int AS count FROM attempts')).toEqual([{ count: 5 }]);
   });
 
+  it('has the price of what a stopped server left open, also when only the journal knew it', async () => {
+    const database = await ledgerDatabase();
+    const options = optionsFor(database);
+    const price = priceVersion({ input: 100, output: 200, tiers: [{ above: 200_000, input: 200, output: 300 }] });
+    const running = intent({ priceVersionId: price.id });
+    await leave(options, (ledger) => ledger.intend(running, price));
+    await (await open(options)).drained();
+    const [row] = await database.query(`
+      SELECT input_tokens, output_tokens, cost, cost_source, components
+      FROM attempts JOIN price_versions p ON p.id = price_version_id`);
+    // 11 estimated tokens at 100 picodollars.
+    expect(row).toEqual({
+      ...{ input_tokens: 11, output_tokens: 0, cost: '1100', cost_source: 'PRICED' },
+      components: price.components,
+    });
+  });
+
   it('keeps an unknown cost unknown when a server stops', async () => {
     const database = await ledgerDatabase();
     const options = optionsFor(database);
@@ -245,6 +263,10 @@ describe('the ledger', () => {
         ON attempts.completion_id = completion.id
       WHERE attempts.count IS DISTINCT FROM completion.attempt_count OR attempts.cost IS DISTINCT FROM completion.cost`);
     expect(mismatched).toEqual([]);
+    const prices = `
+      SELECT count(DISTINCT price_version_id)::int AS named, count(DISTINCT p.id)::int AS known
+      FROM attempts LEFT JOIN price_versions p ON p.id = price_version_id`;
+    expect(await database.query(prices)).toEqual([{ named: 3, known: 3 }]);
     const [order] = await database.query(
       'SELECT count(*)::int, max(seq)::int AS last, count(DISTINCT seq)::int AS seqs, (SELECT seq::int FROM ledger_head) AS head FROM completions',
     );

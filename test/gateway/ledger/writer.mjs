@@ -1,6 +1,7 @@
 // Writes completions until it is killed. Says on stdout what was confirmed to it, line by line, before it goes on.
 import { writeSync } from 'node:fs';
 import { openLedger } from '../../../dist/gateway/ledger/ledger.js';
+import { priceVersion } from '../../../dist/gateway/ledger/prices.js';
 import { uuidv7 } from '../../../dist/platform/ids.js';
 import { createLog } from '../../../dist/platform/log.js';
 
@@ -17,8 +18,9 @@ const usage = {
   cacheWrite1hTokens: null,
   reasoningTokens: null,
 };
+const prices = [10, 20, 30].map((rate) => priceVersion({ input: rate, output: rate }));
 
-function makeIntent(origin, number) {
+function makeIntent(origin, number, price) {
   return {
     origin,
     attemptId: uuidv7(),
@@ -28,7 +30,7 @@ function makeIntent(origin, number) {
     providerSlug: 'sandbox',
     providerKeyId: null,
     model: 'small',
-    priceVersionId: null,
+    priceVersionId: price.id,
     estimate: { inputTokens: 5, cost: 50n },
     maxLiability: 500n,
   };
@@ -51,8 +53,9 @@ async function complete() {
   };
   const attempts = 1 + Math.floor(Math.random() * 3);
   for (let number = 1; number <= attempts; number += 1) {
-    const intent = makeIntent(origin, number);
-    await ledger.intend(intent);
+    const [expected, actual] = [0, 1].map(() => prices[Math.floor(Math.random() * prices.length)]);
+    const intent = makeIntent(origin, number, expected);
+    await ledger.intend(intent, expected);
     say(`dispatched ${intent.attemptId}`);
     if (Math.random() < 0.5) await new Promise((resolve) => setTimeout(resolve, Math.random() * 20));
     const isLast = number === attempts;
@@ -67,6 +70,8 @@ async function complete() {
       usage,
       isEstimated: false,
       cost: 160n,
+      costSource: 'PRICED',
+      priceVersionId: actual.id,
       latencyMs: 10,
       timeToFirstTokenMs: 1,
     };
@@ -75,7 +80,7 @@ async function complete() {
       usage: { ...usage, inputTokens: 7 * attempts, outputTokens: 9 * attempts },
     };
     const completion = { ...outcome, ...sums, providerId, providerSlug: 'sandbox', model: 'small', warnings: [] };
-    await ledger.settle({ intent, attempt: outcome, completion: isLast ? completion : null });
+    await ledger.settle({ intent, attempt: outcome, completion: isLast ? completion : null }, actual);
     say(`settled ${intent.attemptId}`);
   }
   say(`finished ${origin.completionId}`);

@@ -4,7 +4,7 @@ import { resolveExactly } from '../../../src/gateway/routing/exact-target.ts';
 import type { ProviderEntry, Snapshot } from '../../../src/gateway/snapshot/snapshot.ts';
 import { ModelNotFoundError, ProviderNotFoundError } from '../../../src/platform/errors.ts';
 
-const price = priceVersion({ input: 1, output: 2 });
+const price = { ...priceVersion({ input: 1, output: 2 }), source: 'CATALOG' } as const;
 const limits = { contextTokens: null, maxOutputTokens: null };
 const provider: ProviderEntry = {
   ...{

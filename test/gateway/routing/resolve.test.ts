@@ -25,7 +25,7 @@ function provider(slug: string, models: string[], over: Partial<ProviderEntry> =
     models: models.map((name) => ({
       id: `${slug}-${name}`,
       name,
-      price: priceVersion({ input: 1, output: 2 }),
+      price: { ...priceVersion({ input: 1, output: 2 }), source: 'CATALOG' },
       contextTokens: null,
       maxOutputTokens: null,
       isEnabled: true,

@@ -1,8 +1,7 @@
 import type { ToolCallDelta } from '../../completion.ts';
 import { isRecord } from '../body.ts';
 import type { Chunk } from '../chunk.ts';
-import { readCost } from './cost.ts';
-import { readUsage } from './usage.ts';
+import { readCost, readUsage } from './usage.ts';
 
 /** Reads one event. Null when it is not a JSON object; providers do send broken ones, and the rest may be whole. */
 export function parseChunk(data: string): Chunk | null {

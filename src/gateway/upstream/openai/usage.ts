@@ -1,3 +1,4 @@
+import { fromUsdNumber, type Picodollars, picodollars } from '../../../platform/money.ts';
 import type { Usage } from '../../ledger/prices.ts';
 import { isRecord } from '../body.ts';
 
@@ -30,6 +31,19 @@ export function readUsage(value: unknown): Usage | null {
     cacheWrite1hTokens: null,
     reasoningTokens,
   };
+}
+
+/**
+ * What a provider says that a call cost. OpenRouter counts in credits, which are US dollars; where the account has a key
+ * of its own with the provider behind (`is_byok`), `cost` is only OpenRouter's fee and that provider's charge is beside
+ * it. https://openrouter.ai/docs/use-cases/usage-accounting
+ */
+export function readCost(usage: unknown): Picodollars | null {
+  if (!isRecord(usage)) return null;
+  const cost = fromUsdNumber(usage.cost);
+  if (cost === null || usage.is_byok !== true) return cost;
+  const charge = isRecord(usage.cost_details) ? fromUsdNumber(usage.cost_details.upstream_inference_cost) : null;
+  return charge === null ? null : picodollars(cost + charge);
 }
 
 function count(value: unknown): number | null {

@@ -1,0 +1,61 @@
+import type { Picodollars } from '../../platform/money.ts';
+import { costOf, type PriceVersion, type Usage } from '../ledger/prices.ts';
+import type { AttemptOutcome } from '../ledger/records.ts';
+import type { Target } from '../routing/candidates.ts';
+import { PROVIDER_KINDS } from '../upstream/kinds.ts';
+import { listPrice } from './price-list.ts';
+
+/** What is known of a call that has an answer. */
+export interface Answered {
+  /** The model that the provider says answered; null: it says nothing. */
+  model: string | null;
+  usage: Usage;
+  /** What the provider says that it cost. */
+  reportedCost: Picodollars | null;
+}
+
+/** A cost and where it comes from. The price is what the cost is computed with, or would be if the usage were known. */
+export interface Priced extends Pick<AttemptOutcome, 'cost' | 'costSource'> {
+  price: PriceVersion | null;
+}
+
+/**
+ * What a call cost. In this order: by what an admin said of the model, what the provider reports, the price list, the
+ * catalog; else it is unknown.
+ * @param startedAt when the call was sent: prices change with time
+ */
+export function priceCall(target: Target, startedAt: number, { model, usage, reportedCost }: Answered): Priced {
+  const models = modelsOf(target, model);
+  const override = overrideOf(models);
+  if (!override && reportedCost !== null && PROVIDER_KINDS[target.provider.kind].reportsCost)
+    return { cost: reportedCost, costSource: 'REPORTED', price: null };
+  const price = override ?? knownPrice(target, models, startedAt);
+  const cost = costOf(usage, price);
+  return { cost, costSource: cost === null ? null : 'PRICED', price };
+}
+
+/** What a call is going to be priced with, as long as the model that is asked for answers. */
+export function expectedPrice(target: Target, startedAt: number): PriceVersion | null {
+  const models = modelsOf(target, null);
+  return overrideOf(models) ?? knownPrice(target, models, startedAt);
+}
+
+type Model = Pick<Target['model'], 'name' | 'price'>;
+
+/** The model that answered, then the one that was asked for. */
+function modelsOf({ provider, model }: Target, answered: string | null): readonly Model[] {
+  if (answered === null || answered === model.name) return [model];
+  return [provider.models.find(({ name }) => name === answered) ?? { name: answered, price: null }, model];
+}
+
+function overrideOf(models: readonly Model[]): PriceVersion | null {
+  return models.find(({ price }) => price?.source === 'OVERRIDE')?.price ?? null;
+}
+
+function knownPrice({ provider }: Target, models: readonly Model[], at: number): PriceVersion | null {
+  for (const { name, price } of models) {
+    const known = listPrice(provider, name, at) ?? price;
+    if (known) return known;
+  }
+  return null;
+}
