@@ -7,6 +7,7 @@ import type { Caller } from './admission/caller.ts';
 import { Attempt } from './attempt.ts';
 import type { CompletionEvent, CompletionReport, CompletionRequest } from './completion.ts';
 import type { LedgerWriter, RequestStatus } from './ledger/records.ts';
+import { ModelLists } from './model-lists.ts';
 import { receiveBody, receiveStream, toFailure } from './relay.ts';
 import { untriedKey } from './routing/keys.ts';
 import { Plan, type Step } from './routing/plan.ts';
@@ -37,6 +38,8 @@ export class Gateway {
   readonly #parts: GatewayParts;
   readonly #transport = new Transport();
   readonly #images = new RemoteImages();
+  /** The providers' own lists of their models. */
+  readonly modelLists = new ModelLists(this.#transport);
   readonly #turns = new Turns();
   readonly #running = new Map<string, Run>();
   readonly #listeners = new Set<(report: CompletionReport) => void>();
@@ -212,7 +215,8 @@ export class Gateway {
     const reader = run.admitted.isStreamed && 'openStream' in call ? call.openStream() : null;
     const limits = { firstTokenMs: settings.firstTokenTimeoutMs, stallMs: settings.stallTimeoutMs };
     const accept = reader ? 'text/event-stream' : 'application/json';
-    const exchange = this.#transport.post(
+    const exchange = this.#transport.send(
+      'POST',
       toUpstreamCall(provider, key, { path: call.path, body: call.body, accept, sandbox: run.request.sandbox }),
     );
     const watchdog = new Watchdog(exchange, provider.timeoutMs);

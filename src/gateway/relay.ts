@@ -1,10 +1,10 @@
 import type { SignalboxError } from '../platform/errors.ts';
-import { UpstreamError, UpstreamTimeoutError } from '../platform/errors.ts';
+import { CancelledError, UpstreamError, UpstreamTimeoutError } from '../platform/errors.ts';
 import type { Attempt } from './attempt.ts';
 import type { StreamEvent } from './completion.ts';
 import { type Chunk, isMeaningful } from './upstream/chunk.ts';
 import { type DialectCall, MalformedAnswer, type Piece, type StreamReader } from './upstream/dialect.ts';
-import { type Failure, readBreak, readFailure } from './upstream/failure.ts';
+import { type AttemptPlace, type Failure, readBreak, readFailure } from './upstream/failure.ts';
 import { SseReader } from './upstream/sse.ts';
 import type { Exchange } from './upstream/transport.ts';
 import { DeadlineError, type Watchdog } from './upstream/watchdog.ts';
@@ -12,7 +12,7 @@ import { DeadlineError, type Watchdog } from './upstream/watchdog.ts';
 /** Answers that are not streamed are buffered up to this size. */
 const LARGEST_ANSWER = 16 * 1024 * 1024;
 /** As much of an error's body as is read. */
-const LARGEST_ERROR = 64 * 1024;
+export const LARGEST_ERROR = 64 * 1024;
 /** Events that say nothing yet, kept until the first one that does. */
 const MOST_HELD_EVENTS = 1_000;
 
@@ -134,9 +134,16 @@ export function toFailure(thrown: unknown, attempt: Attempt, cancelled: Signalbo
   const { upstreamStatus } = attempt;
   if (cancelled) return { error: cancelled, remedy: 'NONE', key: null, retryAfterMs: null, upstreamStatus };
   if (thrown instanceof RelayFailure) return thrown.failure;
+  return toBreak(thrown, attempt.place, upstreamStatus);
+}
+
+/** What it means that a call ended without an answer, or in the middle of one. */
+export function toBreak(thrown: unknown, place: AttemptPlace, upstreamStatus: number | null): Failure {
+  if (thrown instanceof CancelledError)
+    return { error: thrown, remedy: 'NONE', key: null, retryAfterMs: null, upstreamStatus };
   if (thrown instanceof DeadlineError)
-    return { error: deadline(thrown, attempt), remedy: 'OTHER_TARGET', key: null, retryAfterMs: null, upstreamStatus };
-  return readBreak(thrown, attempt.place, upstreamStatus);
+    return { error: deadline(thrown, place), remedy: 'OTHER_TARGET', key: null, retryAfterMs: null, upstreamStatus };
+  return readBreak(thrown, place, upstreamStatus);
 }
 
 async function receiveHead(exchange: Exchange, attempt: Attempt): Promise<void> {
@@ -157,7 +164,8 @@ async function readUnlessFinished(exchange: Exchange, reader: StreamReader): Pro
   }
 }
 
-async function readAll(exchange: Exchange, limit: number): Promise<Buffer | null> {
+/** The whole body; null: it is larger than that. */
+export async function readAll(exchange: Exchange, limit: number): Promise<Buffer | null> {
   const chunks: Buffer[] = [];
   let length = 0;
   for (let chunk = await exchange.read(); chunk; chunk = await exchange.read()) {
@@ -175,8 +183,8 @@ function brokenBy(attempt: Attempt, what: string): RelayFailure {
   return new RelayFailure({ error, remedy: 'OTHER_TARGET', key: null, retryAfterMs: null, upstreamStatus });
 }
 
-function deadline({ timeout, limitMs }: DeadlineError, attempt: Attempt): UpstreamTimeoutError {
-  const { provider, attempt: number } = attempt.place;
+function deadline({ timeout, limitMs }: DeadlineError, place: AttemptPlace): UpstreamTimeoutError {
+  const { provider, attempt: number } = place;
   const seconds = limitMs / 1000;
   const message = {
     CONNECT: `${provider} could not be reached within ${seconds} s.`,

@@ -141,10 +141,16 @@ export const SETTINGS = {
     'Test a provider by a short completion when it is created or gets a key.',
     'on',
   ),
+  PROVIDER_PROBE_INTERVAL_SECONDS: entry(
+    whole(0, 86_400),
+    'seconds from 0 to 86400; 0 switches it off',
+    'How often a provider without traffic is asked for its list of models, to know whether it is there.',
+    '60',
+  ),
   PROVIDER_TEST_TIMEOUT_MS: entry(
     whole(100, 600_000),
     'milliseconds from 100 to 600000',
-    'How long the test of a provider may take.',
+    'How long the test, or a probe, of a provider may take.',
     '10000',
   ),
   MAX_RUNNING_COMPLETIONS: entry(
@@ -195,6 +201,8 @@ export interface Settings {
   stallTimeoutMs: number;
   /** Whether providers are tested when they are created or get a key. */
   providerTests: boolean;
+  /** 0: providers are not probed. */
+  providerProbeIntervalSeconds: number;
   providerTestTimeoutMs: number;
   maxRunningCompletions: number;
   journalFsync: boolean;
@@ -251,6 +259,7 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
     firstTokenTimeoutMs: values.FIRST_TOKEN_TIMEOUT_MS as number,
     stallTimeoutMs: values.STALL_TIMEOUT_MS as number,
     providerTests: values.PROVIDER_TESTS === 'on',
+    providerProbeIntervalSeconds: values.PROVIDER_PROBE_INTERVAL_SECONDS as number,
     providerTestTimeoutMs: values.PROVIDER_TEST_TIMEOUT_MS as number,
     maxRunningCompletions: values.MAX_RUNNING_COMPLETIONS as number,
     journalFsync: values.JOURNAL_FSYNC === 'on',

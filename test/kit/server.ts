@@ -75,6 +75,7 @@ export async function startServer(overrides: Partial<Settings> = {}, log?: Log):
     DATABASE_POOL_MAX: '8',
     // Tests count the calls that their upstreams get.
     PROVIDER_TESTS: 'off',
+    PROVIDER_PROBE_INTERVAL_SECONDS: '0',
   });
   return serve({ ...settings, ...overrides }, log, database.connection, () => database.drop());
 }

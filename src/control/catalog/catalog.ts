@@ -9,6 +9,7 @@ import { findModel } from './model-rows.ts';
 import { Model, ModelConnection } from './model-type.ts';
 import { createModel, deleteModel, updateModel } from './service.ts';
 
+export { type Discovered, writeDiscovered } from './discover.ts';
 export { modelName, modelsInput } from './input.ts';
 export { ModelInput } from './input-types.ts';
 export { modelPageArgs, modelPageComplexity, providerModelsPage } from './model-pages.ts';

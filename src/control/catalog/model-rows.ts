@@ -21,6 +21,8 @@ export interface CatalogModel {
   maxOutputTokens: number | null;
   isEnabled: boolean;
   version: number;
+  discoveredAt: Date | null;
+  missingSince: Date | null;
   createdAt: Date;
   updatedAt: Date;
   providerId: string;
@@ -38,7 +40,7 @@ type Client = Pick<Transaction, '$queryRaw'>;
 const COLUMNS = Prisma.sql`m.id, m.name, m.display_name AS "displayName", m.description, v.components AS price,
   CASE WHEN m.override_price_version_id IS NOT NULL THEN 'OVERRIDE' WHEN v.id IS NOT NULL THEN 'CATALOG' END AS "priceSource",
   m.context_tokens AS "contextTokens", m.max_output_tokens AS "maxOutputTokens", m.is_enabled AS "isEnabled",
-  m.version, m.created_at AS "createdAt", m.updated_at AS "updatedAt", p.id AS "providerId",
+  m.version, m.discovered_at AS "discoveredAt", m.missing_since AS "missingSince", m.created_at AS "createdAt", m.updated_at AS "updatedAt", p.id AS "providerId",
   p.slug AS "providerSlug", p.name AS "providerName", p.kind::text AS "providerKind"`;
 const SOURCE = Prisma.sql`models m JOIN providers p ON p.id = m.provider_id
   LEFT JOIN price_versions v ON v.id = COALESCE(m.override_price_version_id, m.price_version_id)`;

@@ -89,6 +89,16 @@ export const Model = builder.objectRef<CatalogModel>('Model').implement({
       description: 'Whether completions may go to it, provided that its provider is enabled.',
     }),
     version: t.exposeInt('version', { description: 'Goes up with each change; give it to `updateModel`.' }),
+    discoveredAt: t.expose('discoveredAt', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'When `discoverModels` found it. Null: it was seeded, or created by an admin.',
+    }),
+    missingSince: t.expose('missingSince', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'Since when the provider’s own list does not have it any more. Null: it has, or was not asked.',
+    }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it came into the catalog.' }),
     updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When it was changed last.' }),
   }),

@@ -9,6 +9,7 @@ import type { Services } from '../schema/context.ts';
 import { BackgroundTests } from './background-tests.ts';
 import { verdictOf } from './health-status.ts';
 import { type HealthEvent, type HealthSource, type Observation, writeHealth } from './health-store.ts';
+import { Probes } from './probes.ts';
 import { defaultModel, type TestOutcome, type TestRequest, testCompletion } from './test-completion.ts';
 import { TrafficWindow } from './traffic-window.ts';
 import { withoutKeys } from './without-keys.ts';
@@ -30,7 +31,7 @@ interface Watched {
 }
 
 /**
- * Keeps the health of the providers: by tests, and by what this server's own traffic shows. Costs no query for a
+ * Keeps the health of the providers: by tests, by probes, and by what this server's own traffic shows. Costs no query for a
  * request; only changes are written. Where servers disagree, the last change stands.
  */
 export class HealthMonitor {
@@ -39,12 +40,18 @@ export class HealthMonitor {
   /** Completions that are tests: what they show is known from their outcome. */
   readonly #tests = new Set<string>();
   readonly #background: BackgroundTests;
+  readonly #probes: Probes;
   readonly #writes = new Set<Promise<void>>();
   readonly #closing = new AbortController();
 
   constructor(parts: Parts) {
     this.#parts = parts;
     this.#background = new BackgroundTests((id, caller) => this.#testInBackground(id, caller));
+    this.#probes = new Probes(
+      parts,
+      (id, since) => this.#watched.get(id)?.window.hasSince(since) ?? false,
+      (id, observation) => this.#keepProbe(id, observation),
+    );
     parts.gateway.onFinished((report) => this.#observe(report));
     void this.#follow().catch((error) => parts.log.warn({ err: error }, 'tests of other servers are not followed'));
   }
@@ -88,6 +95,7 @@ export class HealthMonitor {
     this.#closing.abort();
     for (const { timer } of this.#watched.values()) if (timer) clearTimeout(timer);
     await this.#background.close();
+    await this.#probes.close();
     await Promise.all(this.#writes);
   }
 
@@ -102,6 +110,11 @@ export class HealthMonitor {
       // Expected: the gateway is stopping, or the provider lost its key meanwhile.
       if (!(error instanceof SignalboxError)) log.error({ err: error, providerId }, 'a provider could not be tested');
     }
+  }
+
+  async #keepProbe(providerId: string, observation: Observation): Promise<void> {
+    this.#startAfresh(providerId, observation.status);
+    await this.#write(providerId, 'PROBE', observation);
   }
 
   /** Called for each completion: must be quick, and must not throw. */
@@ -159,7 +172,7 @@ export class HealthMonitor {
     const { feed } = this.#parts;
     for await (const { payload } of feed.subscribe('PROVIDER_HEALTH', { overflow: 'END' }, this.#closing.signal)) {
       const event = payload as HealthEvent;
-      if (event.source === 'TEST') this.#startAfresh(event.providerId, event.status);
+      if (event.source !== 'TRAFFIC') this.#startAfresh(event.providerId, event.status);
     }
   }
 

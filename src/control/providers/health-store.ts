@@ -27,7 +27,7 @@ export interface HealthEvent {
   detail: string | null;
 }
 
-export type HealthSource = 'TEST' | 'TRAFFIC';
+export type HealthSource = 'TEST' | 'PROBE' | 'TRAFFIC';
 
 /**
  * Keeps what was seen of a provider, and tells all servers if that changes its status. What traffic shows is kept only

@@ -1,3 +1,4 @@
+import './discover-models.ts';
 import './health-changes.ts';
 import './kinds.ts';
 import './provider-keys.ts';

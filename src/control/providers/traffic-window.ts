@@ -20,6 +20,11 @@ export class TrafficWindow {
     if (this.#calls.length > MOST_CALLS) this.#calls.shift();
   }
 
+  /** Whether a call has ended since then, in milliseconds since 1970. */
+  hasSince(since: number): boolean {
+    return this.#calls.some(({ finishedAt }) => finishedAt >= since);
+  }
+
   /** What was tested is known better than what came before. */
   clear(): void {
     this.#calls = [];

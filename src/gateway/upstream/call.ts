@@ -6,7 +6,8 @@ import type { UpstreamCall } from './transport.ts';
 export interface CallParts {
   /** Behind the provider's base URL. */
   path: string;
-  body: Buffer;
+  /** Absent: nothing is sent, only asked. */
+  body?: Buffer;
   accept: 'application/json' | 'text/event-stream';
   /** Controls for the sandbox; sent to no other provider. */
   sandbox: string | null;
@@ -16,12 +17,12 @@ export interface CallParts {
 export function toUpstreamCall(provider: ProviderEntry, key: ProviderKey | null, parts: CallParts): UpstreamCall {
   const { auth, headers: ofDialect } = DIALECTS[provider.dialect];
   const headers: Record<string, string> = {
-    'content-type': 'application/json',
+    ...(parts.body ? { 'content-type': 'application/json' } : {}),
     accept: parts.accept,
     'user-agent': 'signalbox',
     ...ofDialect,
   };
   if (key) headers[auth.header] = auth.prefix + key.secret;
   if (parts.sandbox !== null && provider.kind === 'SANDBOX') headers['x-sandbox'] = parts.sandbox;
-  return { origin: provider.origin, path: provider.basePath + parts.path, headers, body: parts.body };
+  return { origin: provider.origin, path: provider.basePath + parts.path, headers, body: parts.body ?? null };
 }

@@ -13,7 +13,8 @@ export interface UpstreamCall {
   origin: string;
   path: string;
   headers: Record<string, string>;
-  body: Buffer;
+  /** Null: none. */
+  body: Buffer | null;
 }
 
 export interface UpstreamHead {
@@ -32,11 +33,11 @@ export class Transport {
     bodyTimeout: 0,
   });
 
-  /** Sends one POST. Nothing is awaited here: the head and the body come from the exchange. */
-  post(call: UpstreamCall): Exchange {
+  /** Sends one request. Nothing is awaited here: the head and the body come from the exchange. */
+  send(method: 'GET' | 'POST', call: UpstreamCall): Exchange {
     const { origin, path, headers, body } = call;
     const exchange = new Exchange();
-    this.#agent.dispatch({ origin, path, method: 'POST', headers, body }, exchange);
+    this.#agent.dispatch({ origin, path, method, headers, body }, exchange);
     return exchange;
   }
 

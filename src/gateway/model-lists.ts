@@ -1,0 +1,98 @@
+import { CancelledError, UpstreamError } from '../platform/errors.ts';
+import { LARGEST_ERROR, readAll, toBreak } from './relay.ts';
+import type { ProviderEntry, ProviderKey } from './snapshot/snapshot.ts';
+import { toUpstreamCall } from './upstream/call.ts';
+import { MalformedAnswer } from './upstream/dialect.ts';
+import { type AttemptPlace, type Failure, readFailure } from './upstream/failure.ts';
+import { PROVIDER_KINDS } from './upstream/kinds.ts';
+import { type ListedModel, type ModelPage, modelListPath, readModelPage } from './upstream/model-list.ts';
+import type { Transport } from './upstream/transport.ts';
+import { Watchdog } from './upstream/watchdog.ts';
+
+const LARGEST_PAGE = 8 * 1024 * 1024;
+const MOST_PAGES = 20;
+const MOST_MODELS = 10_000;
+
+export interface ListRequest {
+  /** Null: the provider needs none. */
+  key: ProviderKey | null;
+  timeoutMs: number;
+  /** Whether the first page will do: that shows whether the provider is there. */
+  isCheck: boolean;
+  signal: AbortSignal;
+}
+
+/** What came of asking a provider for its models. `failure` null: it answered. */
+export interface ListOutcome {
+  models: readonly ListedModel[];
+  failure: Failure | null;
+  /** Of the first page. */
+  latencyMs: number;
+  upstreamStatus: number | null;
+}
+
+/**
+ * Asks providers for the list of their models. That is no completion: it costs nothing, and is not on the ledger.
+ */
+export class ModelLists {
+  readonly #transport: Transport;
+
+  constructor(transport: Transport) {
+    this.#transport = transport;
+  }
+
+  async read(provider: ProviderEntry, request: ListRequest): Promise<ListOutcome> {
+    const place = { provider: provider.slug, attempt: 1, secret: request.key?.secret ?? null, inputTokens: 0 };
+    const startedAt = performance.now();
+    const models: ListedModel[] = [];
+    const outcome: ListOutcome = { models, failure: null, latencyMs: 0, upstreamStatus: null };
+    let next: string | null = null;
+    for (let pages = 0; pages < MOST_PAGES && models.length < MOST_MODELS; pages++) {
+      const page: ModelPage | Failure = await this.#readPage(provider, request, next, place);
+      if (pages === 0) outcome.latencyMs = Math.round(performance.now() - startedAt);
+      if ('error' in page) return { ...outcome, failure: page, upstreamStatus: page.upstreamStatus };
+      outcome.upstreamStatus = 200;
+      models.push(...page.models.slice(0, MOST_MODELS - models.length));
+      next = page.next;
+      if (next === null || request.isCheck) break;
+    }
+    return outcome;
+  }
+
+  async #readPage(
+    provider: ProviderEntry,
+    { key, timeoutMs, signal }: ListRequest,
+    next: string | null,
+    place: AttemptPlace,
+  ): Promise<ModelPage | Failure> {
+    const path = modelListPath(provider.dialect, PROVIDER_KINDS[provider.kind].modelsPath ?? '/models', next);
+    const call = toUpstreamCall(provider, key, { path, accept: 'application/json', sandbox: null });
+    const exchange = this.#transport.send('GET', call);
+    const watchdog = new Watchdog(exchange, timeoutMs);
+    const leave = () => exchange.abort(new CancelledError('The list of models is not wanted any more.'));
+    signal.addEventListener('abort', leave, { once: true });
+    if (signal.aborted) leave();
+    let status: number | null = null;
+    try {
+      const head = await exchange.head();
+      status = head.status;
+      const isAnswer = status >= 200 && status < 300;
+      const body = await readAll(exchange, isAnswer ? LARGEST_PAGE : LARGEST_ERROR);
+      const text = body?.toString('utf8') ?? '';
+      if (!isAnswer) return readFailure(status, head.headers, text, place);
+      return body ? readModelPage(provider.dialect, text) : broken('sent a list of models larger than 8 MiB', place);
+    } catch (error) {
+      if (error instanceof MalformedAnswer) return broken(error.message, place);
+      return toBreak(error, place, status);
+    } finally {
+      watchdog.stop();
+      signal.removeEventListener('abort', leave);
+      exchange.abort(new CancelledError('The list of models was read.'));
+    }
+  }
+}
+
+function broken(what: string, { provider }: AttemptPlace): Failure {
+  const error = new UpstreamError(`${provider} ${what}.`, { provider, upstreamStatus: 200, attempts: 1 });
+  return { error, remedy: 'OTHER_TARGET', key: null, retryAfterMs: null, upstreamStatus: 200 };
+}
