@@ -152,7 +152,13 @@ describe('a cost that the provider reports', () => {
 
   it.each([false, true])('is on the ledger, to the picodollar (streamed: %s)', async (isStreamed) => {
     answer = isStreamed
-      ? events(chunk('Hi', null, { model }), chunk('', 'stop'), chunk('', null, { choices: [], usage }), '[DONE]')
+      ? events(
+          ...[chunk('Hi'), chunk('', 'stop'), chunk('', null, { choices: [], usage })].map((one) => ({
+            ...one,
+            model,
+          })),
+          '[DONE]',
+        )
       : json(whole('Hi', { model, usage }));
     const attempt = await complete('my-openrouter/openai/gpt-4.1', isStreamed);
     expect(attempt).toMatchObject({ cost: '0.00007159', costSource: 'REPORTED' });

@@ -48,6 +48,7 @@ const ACCESS: Record<string, Scope> = {
   'Mutation.deleteProvider': 'admin',
   'Mutation.deleteProviderKey': 'admin',
   'Mutation.testProvider': 'admin',
+  'Mutation.discoverModels': 'admin',
   'Mutation.setBudget': 'user',
   'Mutation.deleteBudget': 'user',
   'Mutation.createModel': 'admin',
