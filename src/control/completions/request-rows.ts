@@ -51,6 +51,7 @@ interface AttemptRow extends OutcomeRow {
   answered_model: string | null;
   upstream_status: number | null;
   cache_write_tokens: number | null;
+  used_own_key: boolean;
 }
 
 const OUTCOME = `id, status::text, started_at, finished_at, provider_slug, model, finish_reason, error_code, error_message,
@@ -88,7 +89,7 @@ export async function countRequests(pool: Pool, condition: Condition): Promise<n
 async function readAttempts(pool: Pool, completionIds: readonly string[]): Promise<Attempts> {
   const attempts = new Map<string, AttemptReport[]>();
   const { rows } = await pool.query<AttemptRow>(
-    `SELECT ${OUTCOME}, completion_id, number, answered_model, upstream_status, cache_write_tokens
+    `SELECT ${OUTCOME}, completion_id, number, answered_model, upstream_status, cache_write_tokens, used_own_key
        FROM attempts WHERE completion_id = ANY($1::uuid[]) ORDER BY completion_id, number`,
     [completionIds],
   );
@@ -138,6 +139,7 @@ function toAttempt(row: AttemptRow): AttemptReport {
     number: row.number,
     provider: row.provider_slug,
     model: row.model,
+    usedOwnKey: row.used_own_key,
     answeredModel: row.answered_model,
     status: row.status,
     startedAt: row.started_at.getTime(),

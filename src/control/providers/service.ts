@@ -10,12 +10,10 @@ import { findProvider, keyNeeded, mayServe, type ProviderServices, requireBaseUr
 import {
   type CreateProviderInput,
   createProviderInput,
-  type SetProviderKeyInput,
-  setProviderKeyInput,
   type UpdateProviderInput,
   updateProviderInput,
 } from './input.ts';
-import { replaceKey } from './keys.ts';
+import { storeKey } from './keys.ts';
 
 /**
  * @returns the new provider's id. It is enabled, unless its kind needs a key and none was given, or the input says so.
@@ -43,11 +41,12 @@ export async function createProvider(
         kind,
         baseUrl: wanted.baseUrl ?? null,
         isEnabled: wanted.isEnabled ?? canServe,
+        isOpenToOwnKeys: wanted.isEnabled ?? true,
         ...(wanted.priority == null ? {} : { priority: wanted.priority }),
         ...(wanted.timeoutMs == null ? {} : { timeoutMs: wanted.timeoutMs }),
       },
     });
-    if (wanted.apiKey) await replaceKey(tx, services.secretBox, id, wanted.apiKey);
+    if (wanted.apiKey) await storeKey(tx, services.secretBox, id, { key: wanted.apiKey });
     await writeModels(tx, id, wanted.models ?? []);
     record({ action: 'CREATED', subject: 'PROVIDER', id, name: slug });
   });
@@ -85,35 +84,12 @@ export async function updateProvider(
         kind,
         baseUrl,
         isEnabled,
+        isOpenToOwnKeys: wanted.isOpenToOwnKeys ?? wanted.isEnabled ?? provider.isOpenToOwnKeys,
         version: { increment: 1 },
       },
     });
     await writeModels(tx, provider.id, wanted.models ?? []);
     record({ action: 'UPDATED', subject: 'PROVIDER', id: provider.id, name: wanted.slug ?? provider.slug });
-    return provider.id;
-  });
-}
-
-/**
- * Seals the key and puts it in the place of the one there was. The first key of a provider enables it.
- * @returns the provider's id.
- * @throws ValidationError, ProviderNotFoundError
- */
-export async function setProviderKey(
-  services: ProviderServices,
-  caller: Caller,
-  input: SetProviderKeyInput,
-): Promise<string> {
-  const wanted = parseInput(setProviderKeyInput, input);
-  return changeConfiguration(services, caller, async (tx, record) => {
-    const provider = await findProvider(tx, services, wanted.provider);
-    await replaceKey(tx, services.secretBox, provider.id, wanted.key);
-    const isFirst = provider.keys.length === 0;
-    await tx.provider.update({
-      where: { id: provider.id },
-      data: { version: { increment: 1 }, ...(isFirst ? { isEnabled: true } : {}) },
-    });
-    record({ action: 'UPDATED', subject: 'PROVIDER', id: provider.id, name: provider.slug });
     return provider.id;
   });
 }

@@ -65,6 +65,7 @@ export function encodeIntent(intent: Intent): string {
     moneyText(intent.estimate.cost),
     moneyText(intent.maxLiability),
     origin.operation,
+    intent.usedOwnKey,
   ];
   return storableJson(tuple);
 }
@@ -141,6 +142,7 @@ function decodeIntent(tuple: IntentTuple): JournalEntry {
     estimatedCost,
     maxLiability,
     operation = 'CHAT',
+    usedOwnKey = false,
   ] = tuple;
   const origin = {
     completionId,
@@ -164,6 +166,7 @@ function decodeIntent(tuple: IntentTuple): JournalEntry {
     providerId,
     providerSlug,
     providerKeyId,
+    usedOwnKey,
     model,
     priceVersionId,
     estimate: { inputTokens: estimatedInputTokens, cost: moneyOf(estimatedCost) },
