@@ -62,7 +62,9 @@ export function readFailure(status: number, headers: IncomingHttpHeaders, body: 
     case 403:
       // The text is not quoted: providers repeat parts of the key in it.
       return failed(
-        upstream(`${provider} rejected the stored key (HTTP ${status}). An admin can set a new one.`),
+        upstream(
+          `${provider} rejected the stored key (HTTP ${status}). An admin can set a new one; you can, if it is your own.`,
+        ),
         'OTHER_KEY',
       );
     case 402:
