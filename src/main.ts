@@ -83,8 +83,7 @@ export async function start(
     closers.push(() => dataDir.close());
     const connection = await openDatabase(settings, log, signal, closers);
     signal.throwIfAborted();
-    const { jwtSecret, encryptionKeys } = await secretsOf(settings, dataDir);
-    const secretBox = new SecretBox(encryptionKeys);
+    const { jwtSecret, secretBox } = await secretsOf(settings, dataDir);
 
     const rawMax = Math.max(2, Math.floor(settings.databasePoolMax / 4));
     const pool = createPool(connection, { max: rawMax, applicationName: 'signalbox', log });
@@ -112,7 +111,7 @@ export async function start(
     closers.push(() => sandbox.close());
     const snapshots = await SnapshotKeeper.open({ pool, secretBox, sandboxUrls: sandbox.urls, log });
     closers.push(() => snapshots.close());
-    const accounts = await AccountCache.open(pool, log);
+    const accounts = await AccountCache.open({ pool, secretBox, log });
     closers.push(() => accounts.close());
     const ledgerSeq = await LedgerSeq.open(pool, log);
     closers.push(() => ledgerSeq.close());
@@ -226,12 +225,17 @@ async function openDatabase(
   return connection;
 }
 
-/** From the settings where they are given; otherwise made once and kept in DATA_DIR. */
-async function secretsOf(settings: Settings, dataDir: DataDir) {
-  const { jwtSecret, encryptionKeys } = settings;
-  if (jwtSecret && encryptionKeys) return { jwtSecret, encryptionKeys };
+/**
+ * From the settings where they are given; otherwise made once and kept in DATA_DIR, where `signalbox keys rotate` adds
+ * master keys while this server runs.
+ */
+async function secretsOf({ jwtSecret, encryptionKeys }: Settings, dataDir: DataDir) {
+  if (jwtSecret && encryptionKeys) return { jwtSecret, secretBox: new SecretBox(encryptionKeys) };
   const made = await dataDir.secrets();
-  return { jwtSecret: jwtSecret ?? made.jwtSecret, encryptionKeys: encryptionKeys ?? made.encryptionKeys };
+  const secretBox = encryptionKeys
+    ? new SecretBox(encryptionKeys)
+    : new SecretBox(made.encryptionKeys, async () => (await dataDir.secrets()).encryptionKeys);
+  return { jwtSecret: jwtSecret ?? made.jwtSecret, secretBox };
 }
 
 async function readClusterId(prisma: Services['prisma']): Promise<string> {

@@ -65,6 +65,8 @@ export interface AttemptReport extends AttemptOutcome {
   number: number;
   provider: string;
   model: string;
+  /** The key was the caller's own. */
+  usedOwnKey: boolean;
   startedAt: number;
 }
 

@@ -9,7 +9,7 @@ import type { CompletionEvent, CompletionReport, CompletionRequest } from './com
 import type { LedgerWriter, RequestStatus } from './ledger/records.ts';
 import { ModelLists } from './model-lists.ts';
 import { receiveBody, receiveStream, toFailure } from './relay.ts';
-import { untriedKey } from './routing/keys.ts';
+import { type KeyRest, KeyRing, keysOf } from './routing/keys.ts';
 import { Plan, type Step } from './routing/plan.ts';
 import { listModels, Turns } from './routing/resolve.ts';
 import { cancel, endAttempt, outcomeOf, type Run, reportOf, startAnswer, startRun } from './run.ts';
@@ -38,9 +38,10 @@ export class Gateway {
   readonly #parts: GatewayParts;
   readonly #transport = new Transport();
   readonly #images = new RemoteImages();
-  /** The providers' own lists of their models. */
-  readonly modelLists = new ModelLists(this.#transport);
   readonly #turns = new Turns();
+  readonly #keys = new KeyRing();
+  /** The providers' own lists of their models. */
+  readonly modelLists = new ModelLists(this.#transport, this.#keys);
   readonly #running = new Map<string, Run>();
   readonly #listeners = new Set<(report: CompletionReport) => void>();
   #isClosing = false;
@@ -57,6 +58,11 @@ export class Gateway {
   /** Calls `listener` at the end of each completion. */
   onFinished(listener: (report: CompletionReport) => void): void {
     this.#listeners.add(listener);
+  }
+
+  /** How long a key rests on this server, and why; null: it does not. */
+  restOf(keyId: string): Readonly<KeyRest> | null {
+    return this.#keys.restOf(keyId);
   }
 
   /** The names a caller may put in `model`, each with who answers. */
@@ -127,7 +133,8 @@ export class Gateway {
   }
 
   async *#tryTargets(run: Run): AsyncGenerator<CompletionEvent, void, undefined> {
-    const plan = new Plan(run.admitted.resolution.targets, untriedKey);
+    const { resolution, ownKeys } = run.admitted;
+    const plan = new Plan(resolution.targets, (provider, tried) => this.#keys.choose(keysOf(provider, ownKeys), tried));
     let previous: Attempt | null = null;
     for (let step = plan.first(); step; ) {
       const call = await this.#prepare(run, step);
@@ -144,6 +151,7 @@ export class Gateway {
       const failure = yield* this.#dispatch(run, attempt, call);
       if (!failure) return;
       attempt.upstreamStatus = failure.upstreamStatus;
+      if (failure.key && attempt.key) this.#keys.rest(attempt.key.id, failure.key, failure.retryAfterMs);
       step = run.hasStarted ? null : plan.after(step, failure.remedy);
       if (step) {
         await this.#settleAttempt(run, attempt, failure.error);
@@ -267,6 +275,7 @@ export class Gateway {
     status: RequestStatus,
     error: SignalboxError | null,
   ): Promise<CompletionReport> {
+    if (status === 'SUCCEEDED' && attempt.key) this.#keys.answered(attempt.key.id, attempt.intent.startedAt);
     const outcome = endAttempt(run, attempt, status, error);
     const completion = outcomeOf(run, attempt, status, error);
     await this.#parts.ledger.settle({ intent: attempt.intent, attempt: outcome, completion }, attempt.price);

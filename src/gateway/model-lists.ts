@@ -1,5 +1,6 @@
 import { CancelledError, UpstreamError } from '../platform/errors.ts';
 import { LARGEST_ERROR, readAll, toBreak } from './relay.ts';
+import type { KeyRing } from './routing/keys.ts';
 import type { ProviderEntry, ProviderKey } from './snapshot/snapshot.ts';
 import { toUpstreamCall } from './upstream/call.ts';
 import { MalformedAnswer } from './upstream/dialect.ts';
@@ -12,10 +13,9 @@ import { Watchdog } from './upstream/watchdog.ts';
 const LARGEST_PAGE = 8 * 1024 * 1024;
 const MOST_PAGES = 20;
 const MOST_MODELS = 10_000;
+const NONE_TRIED: ReadonlySet<string> = new Set();
 
 export interface ListRequest {
-  /** Null: the provider needs none. */
-  key: ProviderKey | null;
   timeoutMs: number;
   /** Whether the first page will do: that shows whether the provider is there. */
   isCheck: boolean;
@@ -36,21 +36,30 @@ export interface ListOutcome {
  */
 export class ModelLists {
   readonly #transport: Transport;
+  readonly #keys: KeyRing;
 
-  constructor(transport: Transport) {
+  /** @param keys chooses one of the system's, and learns how it did */
+  constructor(transport: Transport, keys: KeyRing) {
     this.#transport = transport;
+    this.#keys = keys;
   }
 
   async read(provider: ProviderEntry, request: ListRequest): Promise<ListOutcome> {
-    const place = { provider: provider.slug, attempt: 1, secret: request.key?.secret ?? null, inputTokens: 0 };
-    const startedAt = performance.now();
+    const choice = this.#keys.choose(provider.keys, NONE_TRIED);
+    const key = choice.kind === 'NONE' ? null : choice.key;
+    const place = { provider: provider.slug, attempt: 1, secret: key?.secret ?? null, inputTokens: 0 };
+    const startedAt = Date.now();
     const models: ListedModel[] = [];
     const outcome: ListOutcome = { models, failure: null, latencyMs: 0, upstreamStatus: null };
     let next: string | null = null;
     for (let pages = 0; pages < MOST_PAGES && models.length < MOST_MODELS; pages++) {
-      const page: ModelPage | Failure = await this.#readPage(provider, request, next, place);
-      if (pages === 0) outcome.latencyMs = Math.round(performance.now() - startedAt);
-      if ('error' in page) return { ...outcome, failure: page, upstreamStatus: page.upstreamStatus };
+      const page: ModelPage | Failure = await this.#readPage(provider, key, request, next, place);
+      if (pages === 0) outcome.latencyMs = Date.now() - startedAt;
+      if ('error' in page) {
+        if (page.key && key) this.#keys.rest(key.id, page.key, page.retryAfterMs);
+        return { ...outcome, failure: page, upstreamStatus: page.upstreamStatus };
+      }
+      if (key) this.#keys.answered(key.id, startedAt);
       outcome.upstreamStatus = 200;
       models.push(...page.models.slice(0, MOST_MODELS - models.length));
       next = page.next;
@@ -61,7 +70,8 @@ export class ModelLists {
 
   async #readPage(
     provider: ProviderEntry,
-    { key, timeoutMs, signal }: ListRequest,
+    key: ProviderKey | null,
+    { timeoutMs, signal }: ListRequest,
     next: string | null,
     place: AttemptPlace,
   ): Promise<ModelPage | Failure> {

@@ -1,5 +1,7 @@
 import { createCipheriv, createDecipheriv, createHash, hash, randomBytes } from 'node:crypto';
 
+/** The first byte of what is sealed today. What the first version sealed begins with its nonce. */
+const FORMAT = 2;
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 
@@ -9,39 +11,64 @@ export interface Sealed {
   masterKeyVersion: number;
 }
 
+export type MasterKeys = ReadonlyMap<number, Buffer>;
+
 /**
- * AES-256-GCM under versioned master keys. `context` is authenticated with the secret (the row's id, for example),
- * so a ciphertext moved to another row does not open.
+ * AES-256-GCM under versioned master keys. A context is authenticated with the secret: what it is for, and the row it
+ * stands in. So a ciphertext that is moved to another row, or to another table, does not open.
  */
 export class SecretBox {
-  readonly #keys: ReadonlyMap<number, Buffer>;
-  readonly #current: number;
+  #keys: MasterKeys;
+  readonly #reload: (() => Promise<MasterKeys>) | null;
 
-  /** @param keys 32-byte master keys by version; the highest version seals. */
-  constructor(keys: ReadonlyMap<number, Buffer>) {
+  /**
+   * @param keys 32-byte master keys by version; the highest version seals
+   * @param reload reads them again, where they may become more while this process runs
+   */
+  constructor(keys: MasterKeys, reload: (() => Promise<MasterKeys>) | null = null) {
     this.#keys = keys;
-    this.#current = Math.max(...keys.keys());
+    this.#reload = reload;
+  }
+
+  /** The version that seals. */
+  get current(): number {
+    return Math.max(...this.#keys.keys());
+  }
+
+  /** Reads the master keys again if one of these versions is missing: another process may have added it. */
+  async learn(versions: Iterable<number>): Promise<void> {
+    if (this.#reload === null || [...versions].every((version) => this.#keys.has(version))) return;
+    this.#keys = new Map([...this.#keys, ...(await this.#reload())]);
   }
 
   seal(secret: string, context: string): Sealed {
+    const version = this.current;
     const nonce = randomBytes(NONCE_BYTES);
-    const cipher = createCipheriv('aes-256-gcm', this.#key(this.#current), nonce);
+    const cipher = createCipheriv('aes-256-gcm', this.#key(version), nonce);
     cipher.setAAD(Buffer.from(context));
-    const sealed = Buffer.concat([nonce, cipher.update(secret, 'utf8'), cipher.final(), cipher.getAuthTag()]);
-    return { ciphertext: new Uint8Array(sealed), masterKeyVersion: this.#current };
+    const parts = [Buffer.of(FORMAT), nonce, cipher.update(secret, 'utf8'), cipher.final(), cipher.getAuthTag()];
+    return { ciphertext: new Uint8Array(Buffer.concat(parts)), masterKeyVersion: version };
   }
 
-  /** @throws when the master key is missing, or the ciphertext or its context was changed. */
-  open(sealed: { ciphertext: Uint8Array; masterKeyVersion: number }, context: string): string {
-    const bytes = Buffer.from(sealed.ciphertext);
-    const decipher = createDecipheriv(
-      'aes-256-gcm',
-      this.#key(sealed.masterKeyVersion),
-      bytes.subarray(0, NONCE_BYTES),
-    );
-    decipher.setAAD(Buffer.from(context));
-    decipher.setAuthTag(bytes.subarray(-TAG_BYTES));
-    return decipher.update(bytes.subarray(NONCE_BYTES, -TAG_BYTES), undefined, 'utf8') + decipher.final('utf8');
+  /**
+   * @param firstContext the context under which the first version of Signalbox sealed; null: it sealed nothing here
+   * @throws when the master key is missing, or the ciphertext or its context was changed.
+   */
+  open(
+    { ciphertext, masterKeyVersion }: { ciphertext: Uint8Array; masterKeyVersion: number },
+    context: string,
+    firstContext: string | null = null,
+  ): string {
+    const key = this.#key(masterKeyVersion);
+    const bytes = Buffer.from(ciphertext);
+    try {
+      if (bytes[0] !== FORMAT) throw new Error('This ciphertext has another format.');
+      return decrypt(key, bytes.subarray(1), context);
+    } catch (error) {
+      // One nonce in 256 begins like the format, so only the tag tells them apart.
+      if (firstContext === null) throw error;
+      return decrypt(key, bytes, firstContext);
+    }
   }
 
   #key(version: number): Buffer {
@@ -49,6 +76,13 @@ export class SecretBox {
     if (!key) throw new Error(`ENCRYPTION_KEY has no version ${version}, which sealed a stored provider key.`);
     return key;
   }
+}
+
+function decrypt(key: Buffer, bytes: Buffer, context: string): string {
+  const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, NONCE_BYTES), { authTagLength: TAG_BYTES });
+  decipher.setAAD(Buffer.from(context));
+  decipher.setAuthTag(bytes.subarray(-TAG_BYTES));
+  return decipher.update(bytes.subarray(NONCE_BYTES, -TAG_BYTES), undefined, 'utf8') + decipher.final('utf8');
 }
 
 /** SHA-256 of an API key; API keys are random, so a plain hash is enough and costs microseconds. */

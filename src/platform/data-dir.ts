@@ -1,12 +1,14 @@
 import { chmod, mkdir, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ClaimedJournal, claimJournal } from './data-dir/journals.ts';
-import { readOrMakeSecrets, type Secrets } from './data-dir/secrets.ts';
+import { addMasterKey, readOrMakeSecrets, type Secrets } from './data-dir/secrets.ts';
 import { LockHeldError, type SocketLock, takeSocketLock } from './data-dir/socket-lock.ts';
 import { StartError } from './start-error.ts';
 
 export type { ClaimedJournal } from './data-dir/journals.ts';
 export type { Secrets } from './data-dir/secrets.ts';
+
+const SECRETS_FILE = 'secrets.json';
 
 /** DATA_DIR, opened. */
 export interface DataDir {
@@ -35,10 +37,20 @@ export async function openDataDir(folder: string, options: { isShared: boolean }
   const lock = options.isShared ? null : await lockFolder(path);
   return {
     path,
-    secrets: () => readOrMakeSecrets(join(path, 'secrets.json')),
+    secrets: () => readSecrets(path),
     claimJournal: () => claimJournal(join(path, 'journal')),
     close: async () => lock?.release(),
   };
+}
+
+/** The secrets in DATA_DIR, also while a server runs there. */
+export function readSecrets(folder: string): Promise<Secrets> {
+  return readOrMakeSecrets(join(folder, SECRETS_FILE));
+}
+
+/** Adds a master key to those in DATA_DIR, also while a server runs there. Returns all. */
+export function addMasterKeyIn(folder: string): Promise<Map<number, Buffer>> {
+  return addMasterKey(join(folder, SECRETS_FILE));
 }
 
 async function makeFolder(folder: string): Promise<string> {

@@ -13,6 +13,7 @@ import { CreateApiKey, LogIn, RefreshToken } from './input-types.ts';
 import { logIn, refreshToken, type SignIn } from './sign-in.ts';
 import { ApiKey, ApiKeyConnection, User } from './types.ts';
 
+export { changeAccounts } from './change-accounts.ts';
 export { hashPassword } from './passwords.ts';
 
 /** The success of a mutation that signs somebody in. */

@@ -55,6 +55,7 @@ interface AttemptRow extends OutcomeRow {
   cache_write_1h_tokens: number | null;
   cost_source: CostSource | null;
   price_version_id: string | null;
+  used_own_key: boolean;
 }
 
 const OUTCOME = `id, status::text, started_at, finished_at, provider_slug, model, finish_reason, error_code, error_message,
@@ -93,7 +94,7 @@ async function readAttempts(pool: Pool, completionIds: readonly string[]): Promi
   const attempts = new Map<string, AttemptReport[]>();
   const { rows } = await pool.query<AttemptRow>(
     `SELECT ${OUTCOME}, completion_id, number, answered_model, upstream_status, cache_write_tokens,
-            cache_write_1h_tokens, cost_source::text, price_version_id
+            cache_write_1h_tokens, cost_source::text, price_version_id, used_own_key
        FROM attempts WHERE completion_id = ANY($1::uuid[]) ORDER BY completion_id, number`,
     [completionIds],
   );
@@ -144,6 +145,7 @@ function toAttempt(row: AttemptRow): AttemptReport {
     number: row.number,
     provider: row.provider_slug,
     model: row.model,
+    usedOwnKey: row.used_own_key,
     answeredModel: row.answered_model,
     status: row.status,
     startedAt: row.started_at.getTime(),

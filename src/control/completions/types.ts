@@ -58,6 +58,9 @@ export const AttemptType = builder.objectRef<AttemptReport>('Attempt').implement
       nullable: true,
       description: 'The model that the provider says answered.',
     }),
+    usedOwnKey: t.exposeBoolean('usedOwnKey', {
+      description: 'Whether it went with the user’s own key of that provider: then the provider bills the user.',
+    }),
     status: t.expose('status', { type: RequestStatusEnum, description: 'How it ended.' }),
     startedAt: t.field({
       type: 'DateTime',

@@ -1,6 +1,5 @@
 import type { Caller } from '../../gateway/admission/caller.ts';
 import { isCallable } from '../../gateway/routing/exact-target.ts';
-import { untriedKey } from '../../gateway/routing/keys.ts';
 import { PROVIDER_KINDS } from '../../gateway/upstream/kinds.ts';
 import {
   ContentFilterError,
@@ -78,8 +77,7 @@ async function discoverModels(
   if (PROVIDER_KINDS[provider.kind].modelsPath === null)
     throw invalid('provider', `Providers of the kind ${provider.kind} have no list of models.`);
   assertMayAsk(services, caller);
-  const key = untriedKey(provider, new Set());
-  const request = { key, timeoutMs: PAGE_TIMEOUT_MS, isCheck: false, signal };
+  const request = { timeoutMs: PAGE_TIMEOUT_MS, isCheck: false, signal };
   const { models, failure } = await services.gateway.modelLists.read(provider, request);
   if (failure)
     throw failure.error instanceof ContentFilterError ? invalid('provider', failure.error.message) : failure.error;

@@ -57,7 +57,7 @@ export class HealthMonitor {
   }
 
   /**
-   * Tests a provider now, and keeps what came of it as its health.
+   * Tests a provider now, and keeps what came of it as its health; one key's is not the provider's.
    * @throws SignalboxError when it is not the provider that failed: the gateway is full or stopping, the caller has left.
    */
   async test(
@@ -70,6 +70,7 @@ export class HealthMonitor {
     this.#tests.add(requestId);
     try {
       const outcome = await testCompletion(this.#parts, { requestId, caller, signal }, provider, request);
+      if (request.keyId !== undefined) return outcome;
       this.#startAfresh(provider.id, outcome.status);
       await this.#write(provider.id, 'TEST', outcome);
       return outcome;
@@ -121,6 +122,8 @@ export class HealthMonitor {
   #observe(report: CompletionReport): void {
     if (this.#tests.has(report.requestId)) return;
     for (const attempt of report.attempts) {
+      // A user's own key and what becomes of it is their affair.
+      if (attempt.usedOwnKey) continue;
       const verdict = verdictOf(attempt);
       if (verdict === null || verdict === 'REFUSED') continue;
       const provider = this.#parts.snapshots.current.providersBySlug.get(attempt.provider);

@@ -48,6 +48,10 @@ export const UpdateProvider = builder.inputType('UpdateProviderInput', {
     baseUrl: t.string({ description: 'Where it is. Null: the kind’s default.' }),
     dialect: t.field({ type: DialectEnum, description: 'What it speaks, for CUSTOM and SANDBOX. Null: OPENAI.' }),
     isEnabled: t.boolean({ description: 'Whether completions may go to it. The active provider cannot be disabled.' }),
+    isOpenToOwnKeys: t.boolean({
+      description:
+        'Whether users with keys of their own may use it while it is disabled. Default: as `isEnabled` says, if that is given.',
+    }),
     priority: t.int({ description: 'Lower is tried earlier when another provider fails.' }),
     timeoutMs: t.int({ description: 'Longest time of one upstream call, 1,000 to 3,600,000 milliseconds.' }),
     models: t.field({ type: [ModelInput], description: 'Models to add or update, up to 500. The others stay.' }),
@@ -55,9 +59,19 @@ export const UpdateProvider = builder.inputType('UpdateProviderInput', {
 });
 
 export const SetProviderKey = builder.inputType('SetProviderKeyInput', {
-  description: 'A provider’s new key.',
+  description: 'A key of a provider. It takes the place of the one that has its name, or comes to the others.',
   fields: (t) => ({
     provider: t.id({ required: true, description: 'The provider’s id or slug.' }),
-    key: t.string({ required: true, description: 'The key: up to 4,096 characters without white space.' }),
+    key: t.string({
+      description:
+        'The key: up to 4,096 characters without white space. Left out: the one of this name stays, with another `weight`.',
+    }),
+    name: t.string({
+      description: 'What to call it, up to 100 characters. A provider has up to 20 keys. Default: `default`.',
+    }),
+    weight: t.int({
+      description:
+        'Its share of the provider’s calls, relative to those of its other keys, 1 to 1,000. Default: that of the key whose place it takes, else 1.',
+    }),
   }),
 });

@@ -31,10 +31,16 @@ export const updateProviderInput = z.object({
   id: z.string(),
   version: z.int().nullish(),
   name: name.nullish(),
+  isOpenToOwnKeys: z.boolean().nullish(),
   ...properties,
 });
 
-export const setProviderKeyInput = z.object({ provider: z.string(), key: providerKey });
+export const setProviderKeyInput = z.object({
+  provider: z.string(),
+  key: providerKey.nullish(),
+  name: name.nullish(),
+  weight: whole(1, 1_000).nullish(),
+});
 
 export type CreateProviderInput = z.input<typeof createProviderInput>;
 export type UpdateProviderInput = z.input<typeof updateProviderInput>;

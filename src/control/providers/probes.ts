@@ -1,5 +1,5 @@
+import { NO_OWN_KEYS } from '../../gateway/admission/caller.ts';
 import { isUsable } from '../../gateway/routing/candidates.ts';
-import { untriedKey } from '../../gateway/routing/keys.ts';
 import type { ProviderEntry } from '../../gateway/snapshot/snapshot.ts';
 import { PROVIDER_KINDS } from '../../gateway/upstream/kinds.ts';
 import type { Services } from '../schema/context.ts';
@@ -71,7 +71,7 @@ export class Probes {
     try {
       const candidates = snapshots.current.providers.filter(
         (provider) =>
-          isUsable(provider) &&
+          isUsable(provider, NO_OWN_KEYS) &&
           PROVIDER_KINDS[provider.kind].modelsPath !== null &&
           !this.#without.has(provider) &&
           !this.#hasTraffic(provider.id, Date.now() - intervalMs),
@@ -118,8 +118,7 @@ export class Probes {
     const { gateway, settings } = this.#parts;
     const { signal } = this.#closing;
     const timeoutMs = settings.providerTestTimeoutMs;
-    const key = untriedKey(provider, new Set());
-    const outcome = await gateway.modelLists.read(provider, { key, timeoutMs, isCheck: true, signal });
+    const outcome = await gateway.modelLists.read(provider, { timeoutMs, isCheck: true, signal });
     if (signal.aborted) return null;
     const { failure, latencyMs, upstreamStatus } = outcome;
     const seen = { at: new Date(), latencyMs, upstreamStatus };

@@ -3,15 +3,32 @@ import { builder } from '../schema/builder.ts';
 import { byIdOrSlug } from '../schema/by-id-or-slug.ts';
 import { directOutcome } from '../schema/result.ts';
 import { type DeletedKey, deleteProviderKey } from './delete.ts';
+import { KeyRestReason, RESTING_UNTIL, restingUntil } from './key-rest.ts';
 import { readProvider } from './lookup.ts';
 import { Provider } from './provider-type.ts';
 
-const ProviderKey = builder.prismaObject('ProviderKey', {
+export const ProviderKey = builder.prismaObject('ProviderKey', {
   description: 'A key of a provider. It is stored encrypted, and never shown again. Admins only.',
   fields: (t) => ({
     id: t.exposeID('id', { description: 'A UUIDv7. A key that replaces this one has another.' }),
     provider: t.relation('provider', { description: 'Whose key it is.' }),
+    name: t.exposeString('name', { description: 'What admins call it; `setProviderKey` replaces a key by its name.' }),
     hint: t.exposeString('hint', { description: 'What may be shown of it: `sk-…a1b2`.' }),
+    weight: t.exposeInt('weight', {
+      description: 'Its share of the provider’s calls, relative to those of its other keys.',
+    }),
+    restingUntil: t.field({
+      type: 'DateTime',
+      nullable: true,
+      description: RESTING_UNTIL,
+      resolve: ({ id }, _args, { services }) => restingUntil(services.gateway.restOf(id)),
+    }),
+    restReason: t.field({
+      type: KeyRestReason,
+      nullable: true,
+      description: 'Why it rests; null: it does not.',
+      resolve: ({ id }, _args, { services }) => services.gateway.restOf(id)?.reason ?? null,
+    }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was stored.' }),
   }),
 });

@@ -28,6 +28,10 @@ export const Provider = builder.prismaObject('Provider', {
         resolveBaseUrl(provider) ?? services.snapshots.current.providersById.get(provider.id)?.baseUrl ?? null,
     }),
     isEnabled: t.exposeBoolean('isEnabled', { description: 'Whether completions may go to it.' }),
+    isOpenToOwnKeys: t.exposeBoolean('isOpenToOwnKeys', {
+      description:
+        'Whether users with keys of their own may use it while it is disabled: true for want of a key, false once an admin has disabled it.',
+    }),
     isActive: t.boolean({
       description: 'Whether it is the active one, to which the route `default` sends while it has no targets.',
       resolve: ({ id }, _args, { services }) => services.snapshots.current.activeProviderId === id,
@@ -37,7 +41,7 @@ export const Provider = builder.prismaObject('Provider', {
     version: t.exposeInt('version', { description: 'Goes up with each change; give it to `updateProvider`.' }),
     keyHint: t.string({
       nullable: true,
-      description: 'What may be shown of its key: `sk-…a1b2`. Null: it has none.',
+      description: 'What may be shown of its oldest key: `sk-…a1b2`; `providerKeys` has all. Null: it has none.',
       select: { keys: { select: { hint: true }, orderBy: { id: 'asc' }, take: 1 } },
       resolve: ({ keys }) => keys[0]?.hint ?? null,
     }),

@@ -1,8 +1,10 @@
 import './discover-models.ts';
 import './health-changes.ts';
 import './kinds.ts';
+import './own-keys.ts';
 import './provider-keys.ts';
 import './test-provider.ts';
+import './test-provider-key.ts';
 import { ConflictError, ProviderNotFoundError, ValidationError } from '../../platform/errors.ts';
 import { builder } from '../schema/builder.ts';
 import { directOutcome, outcome } from '../schema/result.ts';
@@ -11,12 +13,13 @@ import { type DeletedProvider, deleteProvider } from './delete.ts';
 import { CreateProvider, SetProviderKey, UpdateProvider } from './input-types.ts';
 import { readProvider } from './lookup.ts';
 import { Provider } from './provider-type.ts';
-import { createProvider, setProviderKey, updateProvider } from './service.ts';
+import { createProvider, updateProvider } from './service.ts';
+import { setProviderKey } from './set-key.ts';
 
 export { mayServe } from './checks.ts';
 export { HealthMonitor } from './health-monitor.ts';
 export { providerKey } from './input.ts';
-export { replaceKey } from './keys.ts';
+export { storeKey } from './keys.ts';
 export { Provider } from './provider-type.ts';
 
 const ActivateProviderSuccess = builder.objectRef<Activation>('ActivateProviderSuccess').implement({
@@ -75,7 +78,7 @@ builder.mutationFields((t) => ({
     type: Provider,
     authScopes: { admin: true },
     description:
-      'Stores a provider’s key, encrypted, in the place of the one it had. Its first key enables it. Admins only.',
+      'Stores a key of a provider, encrypted, in the place of the one it had; under another `name` it is one more, and they share the calls by weight. Its first key enables it. Admins only.',
     args: { input: t.arg({ type: SetProviderKey, required: true, description: 'Which provider, and the key.' }) },
     errors: outcome('provider', 'The provider as it is now.', ValidationError, ProviderNotFoundError, ConflictError),
     resolve: async (query, _root, { input }, { services, caller }) => {

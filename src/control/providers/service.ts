@@ -18,12 +18,10 @@ import {
 import {
   type CreateProviderInput,
   createProviderInput,
-  type SetProviderKeyInput,
-  setProviderKeyInput,
   type UpdateProviderInput,
   updateProviderInput,
 } from './input.ts';
-import { replaceKey } from './keys.ts';
+import { storeKey } from './keys.ts';
 
 /**
  * @returns the new provider's id. It is enabled, unless its kind needs a key and none was given, or the input says so.
@@ -53,11 +51,12 @@ export async function createProvider(
         dialect: choosesDialect(kind) ? (wanted.dialect ?? null) : null,
         baseUrl: wanted.baseUrl ?? null,
         isEnabled: wanted.isEnabled ?? canServe,
+        isOpenToOwnKeys: wanted.isEnabled ?? true,
         ...(wanted.priority == null ? {} : { priority: wanted.priority }),
         ...(wanted.timeoutMs == null ? {} : { timeoutMs: wanted.timeoutMs }),
       },
     });
-    if (wanted.apiKey) await replaceKey(tx, services.secretBox, id, wanted.apiKey);
+    if (wanted.apiKey) await storeKey(tx, services.secretBox, id, { key: wanted.apiKey });
     await writeModels(tx, id, wanted.models ?? [], 'OVERRIDE');
     record({ action: 'CREATED', subject: 'PROVIDER', id, name: slug });
   });
@@ -98,35 +97,12 @@ export async function updateProvider(
         dialect: choosesDialect(kind) ? dialect : null,
         baseUrl,
         isEnabled,
+        isOpenToOwnKeys: wanted.isOpenToOwnKeys ?? wanted.isEnabled ?? provider.isOpenToOwnKeys,
         version: { increment: 1 },
       },
     });
     await writeModels(tx, provider.id, wanted.models ?? [], 'OVERRIDE');
     record({ action: 'UPDATED', subject: 'PROVIDER', id: provider.id, name: wanted.slug ?? provider.slug });
-    return provider.id;
-  });
-}
-
-/**
- * Seals the key and puts it in the place of the one there was. The first key of a provider enables it.
- * @returns the provider's id.
- * @throws ValidationError, ProviderNotFoundError
- */
-export async function setProviderKey(
-  services: ProviderServices,
-  caller: Caller,
-  input: SetProviderKeyInput,
-): Promise<string> {
-  const wanted = parseInput(setProviderKeyInput, input);
-  return changeConfiguration(services, caller, async (tx, record) => {
-    const provider = await findProvider(tx, services, wanted.provider);
-    await replaceKey(tx, services.secretBox, provider.id, wanted.key);
-    const isFirst = provider.keys.length === 0;
-    await tx.provider.update({
-      where: { id: provider.id },
-      data: { version: { increment: 1 }, ...(isFirst ? { isEnabled: true } : {}) },
-    });
-    record({ action: 'UPDATED', subject: 'PROVIDER', id: provider.id, name: provider.slug });
     return provider.id;
   });
 }

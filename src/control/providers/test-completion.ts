@@ -16,6 +16,8 @@ export interface TestRequest {
   model: string;
   /** Null: a sentence that asks for a word. */
   message: string | null;
+  /** The one of the provider's keys that is tested; absent: any. */
+  keyId?: string;
 }
 
 export interface TestOutcome extends Observation {
@@ -48,7 +50,10 @@ export async function testCompletion(
     sandbox: null,
     body: toBody(provider, request),
     tags: { purpose: 'provider-test' },
-    target: { providerId: provider.id, model: request.model, timeoutMs: settings.providerTestTimeoutMs },
+    target: {
+      ...{ providerId: provider.id, model: request.model, timeoutMs: settings.providerTestTimeoutMs },
+      ...(request.keyId === undefined ? {} : { keyId: request.keyId }),
+    },
   });
   let text: string | null = null;
   for await (const event of completion) {

@@ -4,14 +4,13 @@ import { invalid, ProviderNotFoundError, RateLimitedError, ValidationError } fro
 import { modelName } from '../catalog/catalog.ts';
 import { builder } from '../schema/builder.ts';
 import type { Context } from '../schema/context.ts';
-import { accountOf } from '../schema/owners.ts';
 import { parseInput } from '../schema/parse-input.ts';
 import { directOutcome } from '../schema/result.ts';
-import { ProviderStatusEnum } from './health-type.ts';
+import { ProviderTest, takeTest } from './provider-test.ts';
 import { Provider } from './provider-type.ts';
 import { defaultModel, type TestOutcome } from './test-completion.ts';
 
-type ProviderTest = TestOutcome & { providerId: string };
+type TestedProvider = TestOutcome & { providerId: string };
 
 const testProviderInput = z.object({
   id: z.string(),
@@ -33,8 +32,9 @@ const TestProvider = builder.inputType('TestProviderInput', {
   }),
 });
 
-const TestProviderSuccess = builder.objectRef<ProviderTest>('TestProviderSuccess').implement({
+const TestProviderSuccess = builder.objectRef<TestedProvider>('TestProviderSuccess').implement({
   description: 'The test was made. How the provider did is in `status`.',
+  interfaces: [ProviderTest],
   fields: (t) => ({
     provider: t.prismaField({
       type: Provider,
@@ -43,26 +43,6 @@ const TestProviderSuccess = builder.objectRef<ProviderTest>('TestProviderSuccess
       resolve: (query, { providerId }, _args, { services }) =>
         services.prisma.provider.findUnique({ ...query, where: { id: providerId } }),
     }),
-    status: t.expose('status', { type: ProviderStatusEnum, description: 'How the provider did.' }),
-    httpStatus: t.exposeInt('upstreamStatus', {
-      nullable: true,
-      description: 'HTTP status of its answer; null: there was none.',
-    }),
-    latencyMs: t.exposeInt('latencyMs', {
-      nullable: true,
-      description: 'How long the call took, in milliseconds.',
-    }),
-    responseText: t.exposeString('responseText', {
-      nullable: true,
-      description: 'The first 1,000 characters of what the model said; null: it said nothing.',
-    }),
-    detail: t.exposeString('detail', {
-      nullable: true,
-      description: 'What went wrong, in a sentence; null: nothing.',
-    }),
-    model: t.exposeString('model', { description: 'The model that was asked.' }),
-    requestId: t.exposeID('requestId', { description: 'Finds the completion: `request(id)` tells its cost.' }),
-    testedAt: t.expose('at', { type: 'DateTime', description: 'When the test ended.' }),
   }),
 });
 
@@ -82,7 +62,7 @@ builder.mutationField('testProvider', (t) =>
 async function testProvider(
   { services, caller, signal }: Context,
   input: z.input<typeof testProviderInput>,
-): Promise<ProviderTest> {
+): Promise<TestedProvider> {
   const wanted = parseInput(testProviderInput, input);
   const { providers, providersById, providersBySlug } = services.snapshots.current;
   const provider = providersById.get(wanted.id.toLowerCase()) ?? providersBySlug.get(wanted.id);
@@ -92,12 +72,7 @@ async function testProvider(
   const model = wanted.model ?? defaultModel(provider);
   if (model === null)
     throw invalid('model', `must be given, because the provider "${provider.slug}" has no enabled model`);
-  const { allowed, limit, retryAfterSeconds } = services.rateLimiter.takeProviderTest(accountOf(caller).id);
-  if (!allowed)
-    throw new RateLimitedError(
-      `${limit} tests of providers a minute are the limit. Try again in ${retryAfterSeconds} seconds.`,
-      retryAfterSeconds,
-    );
+  takeTest(services.rateLimiter, caller);
   const request = { model, message: wanted.message ?? null };
   const outcome = await services.providerHealth.test(caller, provider, request, signal);
   return { ...outcome, providerId: provider.id };

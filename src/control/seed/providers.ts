@@ -4,7 +4,7 @@ import { PROVIDER_KINDS, type ProviderKind } from '../../gateway/upstream/kinds.
 import { uuidv7 } from '../../platform/ids.ts';
 import { fromUsd, pricePerToken } from '../../platform/money.ts';
 import { writeModels } from '../catalog/catalog.ts';
-import { providerKey, replaceKey } from '../providers/providers.ts';
+import { providerKey, storeKey } from '../providers/providers.ts';
 import type { Transaction } from '../schema/change-configuration.ts';
 import type { SeedParts } from './parts.ts';
 
@@ -69,7 +69,7 @@ export async function createProviders(tx: Transaction, { secretBox, settings, lo
     const id = uuidv7();
     const isEnabled = worksWithoutKey || Boolean(key?.data);
     await tx.provider.create({ data: { ...provider, id, isEnabled } });
-    if (key?.data) await replaceKey(tx, secretBox, id, key.data);
+    if (key?.data) await storeKey(tx, secretBox, id, { key: key.data });
     await writeModels(tx, id, models, 'CATALOG');
     if (provider.slug === FIRST_ACTIVE)
       await tx.configuration.update({ where: { id: 1 }, data: { activeProviderId: id } });

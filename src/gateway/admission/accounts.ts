@@ -1,7 +1,9 @@
 import type { Pool } from 'pg';
-import { hashApiKey } from '../../platform/crypto.ts';
+import { hashApiKey, type SecretBox } from '../../platform/crypto.ts';
 import { OverloadedError } from '../../platform/errors.ts';
 import type { Log } from '../../platform/log.ts';
+import { ownKeyContext } from '../snapshot/seal-context.ts';
+import type { ProviderKey } from '../snapshot/snapshot.ts';
 import type { Account, IssuedKey, Role, Tier } from './caller.ts';
 
 /** The channel on which a change of users or API keys tells its revision. */
@@ -31,18 +33,39 @@ interface AccountRow {
   role: Role;
   tier: Tier;
   is_active: boolean;
+  /** Null: none. */
+  own_keys: OwnKeyRow[] | null;
+}
+
+interface OwnKeyRow {
+  id: string;
+  providerId: string;
+  /** Base64. */
+  ciphertext: string;
+  masterKeyVersion: number;
+}
+
+interface AccountSource {
+  pool: Pool;
+  secretBox: SecretBox;
+  log: Log;
 }
 
 const KEY_COLUMNS = `hash, id, owner_id, name, is_admin, COALESCE(allowed_routes, '{}') AS allowed_routes,
   rate_limit_per_minute, expires_at, revoked_at`;
-const ACCOUNT_COLUMNS = 'id, email, name, role::text, tier::text, is_active';
+const ACCOUNT_COLUMNS = `id, email, name, role::text, tier::text, is_active,
+  (SELECT json_agg(json_build_object('id', k.id, 'providerId', k.provider_id,
+                                     'ciphertext', encode(k.ciphertext, 'base64'),
+                                     'masterKeyVersion', k.master_key_version))
+     FROM user_provider_keys k WHERE k.user_id = users.id) AS own_keys`;
 
 /**
- * Accounts and API keys in memory. The first use of one reads it; from then on changes come by revision, so a known
+ * Accounts with their own provider keys, and API keys, in memory. The first use of one reads it; from then on changes come by revision, so a known
  * caller costs no query. That a key does not exist is remembered too.
  */
 export class AccountCache {
   readonly #pool: Pool;
+  readonly #secretBox: SecretBox;
   readonly #log: Log;
   readonly #keys = new Map<string, IssuedKey | null>();
   readonly #accounts = new Map<string, Account | null>();
@@ -51,16 +74,17 @@ export class AccountCache {
   #revision: bigint;
   #refreshing: Promise<void> | null = null;
 
-  private constructor(pool: Pool, log: Log, revision: bigint) {
+  private constructor({ pool, secretBox, log }: AccountSource, revision: bigint) {
     this.#pool = pool;
+    this.#secretBox = secretBox;
     this.#log = log;
     this.#revision = revision;
     this.#timer = setInterval(() => void this.#poll(), POLL_MS);
     this.#timer.unref();
   }
 
-  static async open(pool: Pool, log: Log): Promise<AccountCache> {
-    return new AccountCache(pool, log, await readRevision(pool));
+  static async open(source: AccountSource): Promise<AccountCache> {
+    return new AccountCache(source, await readRevision(source.pool));
   }
 
   /** The key by its secret, or null if there is none. A promise only when it is not in memory yet. */
@@ -81,7 +105,7 @@ export class AccountCache {
     if (known !== undefined) return known;
     return this.#once(`account ${id}`, async () => {
       const { rows } = await this.#query<AccountRow>(`SELECT ${ACCOUNT_COLUMNS} FROM users WHERE id = $1`, [id]);
-      return remember(this.#accounts, id, rows[0] ? toAccount(rows[0]) : null);
+      return remember(this.#accounts, id, rows[0] ? await this.#toAccount(rows[0]) : null);
     });
   }
 
@@ -110,7 +134,7 @@ export class AccountCache {
       since,
     );
     for (const row of keys.rows) remember(this.#keys, row.hash.toString('base64'), toKey(row));
-    for (const row of accounts.rows) remember(this.#accounts, row.id, toAccount(row));
+    for (const row of accounts.rows) remember(this.#accounts, row.id, await this.#toAccount(row));
     this.#revision = head;
   }
 
@@ -119,6 +143,23 @@ export class AccountCache {
       await this.refresh();
     } catch (error) {
       this.#log.warn({ err: error }, 'account changes could not be read; going on with those in memory');
+    }
+  }
+
+  async #toAccount({ id, email, name, role, tier, is_active, own_keys }: AccountRow): Promise<Account> {
+    await this.#secretBox.learn((own_keys ?? []).map(({ masterKeyVersion }) => masterKeyVersion));
+    const account = { id, email, name, role, tier, isActive: is_active };
+    if (own_keys === null) return account;
+    return { ...account, ownKeys: new Map(own_keys.map((row) => [row.providerId, this.#openOwnKey(row, id)])) };
+  }
+
+  #openOwnKey({ id, providerId, ciphertext, masterKeyVersion }: OwnKeyRow, userId: string): ProviderKey | null {
+    try {
+      const sealed = { ciphertext: Buffer.from(ciphertext, 'base64'), masterKeyVersion };
+      return { id, secret: this.#secretBox.open(sealed, ownKeyContext({ id, userId, providerId })), weight: 1 };
+    } catch (error) {
+      this.#log.error({ err: error, userId, providerId }, "a user's own provider key could not be decrypted");
+      return null;
     }
   }
 
@@ -171,8 +212,4 @@ function toKey(row: KeyRow): IssuedKey {
     expiresAt: row.expires_at?.getTime() ?? null,
     revokedAt: row.revoked_at?.getTime() ?? null,
   };
-}
-
-function toAccount(row: AccountRow): Account {
-  return { id: row.id, email: row.email, name: row.name, role: row.role, tier: row.tier, isActive: row.is_active };
 }

@@ -5,6 +5,7 @@ import { type Resolution, resolve, type Turns } from '../routing/resolve.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
 import { type ParsedBody, parseBody } from '../upstream/body.ts';
 import { type ParsedEmbeddings, parseEmbeddings } from '../upstream/embeddings-body.ts';
+import { NO_OWN_KEYS, type OwnKeys, ownKeysOf } from './caller.ts';
 
 const MOST_TAGS = 10;
 const LONGEST_TAG = 200;
@@ -19,6 +20,8 @@ export interface Admitted {
   model: string | null;
   snapshot: Snapshot;
   resolution: Resolution;
+  /** The caller's own keys, where they count: an exact target is about the system's. */
+  ownKeys: OwnKeys;
   isStreamed: boolean;
   /** The client asked for the usage at the end of the stream. */
   wantsUsage: boolean;
@@ -60,6 +63,7 @@ export function admit(
     resolution: request.target
       ? resolveExactly(request.target, snapshot)
       : resolve(model, snapshot, request.caller, turns),
+    ownKeys: request.target ? NO_OWN_KEYS : ownKeysOf(request.caller),
     isStreamed,
     wantsUsage: isStreamed && chat.stream_options?.include_usage === true,
   };

@@ -1,5 +1,12 @@
+import type { ProviderKey } from '../snapshot/snapshot.ts';
+
 export type Role = 'ADMIN' | 'USER';
 export type Tier = 'FREE' | 'STARTER' | 'PROFESSIONAL' | 'ENTERPRISE';
+
+/** A user's own keys by the provider's id. Null: it cannot be decrypted, and the system's does not stand in for it. */
+export type OwnKeys = ReadonlyMap<string, ProviderKey | null>;
+
+export const NO_OWN_KEYS: OwnKeys = new Map();
 
 /** A person with an account, as the gateway and the control plane know them. */
 export interface Account {
@@ -9,6 +16,8 @@ export interface Account {
   role: Role;
   tier: Tier;
   isActive: boolean;
+  /** Absent: they have none. */
+  ownKeys?: OwnKeys;
 }
 
 /** An API key without its secret. */
@@ -31,6 +40,11 @@ export type Caller =
   | { kind: 'USER'; account: Account /** When the token expires, ms since 1970. */; expiresAt: number }
   | { kind: 'API_KEY'; account: Account; key: IssuedKey }
   | { kind: 'ANONYMOUS'; address: string };
+
+/** The keys that serve the caller in place of the system's. */
+export function ownKeysOf(caller: Caller): OwnKeys {
+  return (caller.kind !== 'ANONYMOUS' && caller.account.ownKeys) || NO_OWN_KEYS;
+}
 
 /** May read and change what is the caller's own on the control plane. */
 export function mayUseControlPlane(caller: Caller): boolean {

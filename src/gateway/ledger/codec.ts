@@ -70,6 +70,7 @@ export function encodeIntent(intent: Intent): string {
     moneyText(intent.estimate.cost),
     moneyText(intent.maxLiability),
     origin.operation,
+    intent.usedOwnKey,
   ];
   return storableJson(tuple);
 }
@@ -156,6 +157,7 @@ function decodeIntent(tuple: IntentTuple): JournalEntry {
     estimatedCost,
     maxLiability,
     operation = 'CHAT',
+    usedOwnKey = false,
   ] = tuple;
   const origin = {
     completionId,
@@ -179,6 +181,7 @@ function decodeIntent(tuple: IntentTuple): JournalEntry {
     providerId,
     providerSlug,
     providerKeyId,
+    usedOwnKey,
     model,
     priceVersionId,
     estimate: { inputTokens: estimatedInputTokens, cost: moneyOf(estimatedCost) },

@@ -36,6 +36,8 @@ export interface Intent {
   providerId: string;
   providerSlug: string;
   providerKeyId: string | null;
+  /** The key is the caller's own: what it costs is not the system's. */
+  usedOwnKey: boolean;
   /** The name sent upstream. */
   model: string;
   /** What it is going to be priced with, if the model that is asked for answers. */

@@ -38,6 +38,7 @@ export type IntentTuple = [
   estimatedCost: string | null,
   maxLiability: string | null,
   operation?: Operation,
+  usedOwnKey?: boolean,
 ];
 
 export type AttemptTuple = [

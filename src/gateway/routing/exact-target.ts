@@ -1,4 +1,5 @@
-import { ModelNotFoundError, ProviderNotFoundError } from '../../platform/errors.ts';
+import { ModelNotFoundError, NotFoundError, ProviderNotFoundError } from '../../platform/errors.ts';
+import { NO_OWN_KEYS } from '../admission/caller.ts';
 import type { ProviderEntry, Snapshot } from '../snapshot/snapshot.ts';
 import { isUsable, type Resolution } from './resolve.ts';
 
@@ -7,25 +8,30 @@ export interface ExactTarget {
   providerId: string;
   /** The name that the provider knows it by; it need not be in the catalog. */
   model: string;
+  /** The one of the provider's keys that is sent; absent: any. */
+  keyId?: string;
   /** Longest time of the call in milliseconds, where the provider's own limit is not shorter. */
   timeoutMs: number;
 }
 
 /**
- * The target that was named, also when its provider or model is switched off: that is how one tries them first.
- * @throws ProviderNotFoundError, ModelNotFoundError when the provider lacks the key or the address it needs.
+ * The target that was named, with the system's keys, also when its provider or model is switched off: that is how one tries them first.
+ * @throws ProviderNotFoundError, NotFoundError when it has no such key, ModelNotFoundError when the provider lacks the key or the address it needs.
  */
 export function resolveExactly(exact: ExactTarget, snapshot: Snapshot): Resolution {
   const provider = snapshot.providersById.get(exact.providerId);
   if (!provider) throw new ProviderNotFoundError(exact.providerId, snapshot.providers);
   if (!isCallable(provider))
     throw new ModelNotFoundError(`The provider "${provider.slug}" cannot be called: it has no key or no address yet.`);
+  const keys = exact.keyId === undefined ? provider.keys : provider.keys.filter(({ id }) => id === exact.keyId);
+  if (exact.keyId !== undefined && keys.length === 0)
+    throw new NotFoundError(`The provider "${provider.slug}" has no such key that can be used.`);
   const model = provider.models.find(({ name }) => name === exact.model);
   return {
     route: null,
     targets: [
       {
-        provider: { ...provider, timeoutMs: Math.min(provider.timeoutMs, exact.timeoutMs) },
+        provider: { ...provider, keys, timeoutMs: Math.min(provider.timeoutMs, exact.timeoutMs) },
         model: model ?? { name: exact.model, price: null, contextTokens: null, maxOutputTokens: null },
       },
     ],
@@ -34,5 +40,5 @@ export function resolveExactly(exact: ExactTarget, snapshot: Snapshot): Resoluti
 
 /** Whether a provider has the address and the key that it needs to be called, switched on or not. */
 export function isCallable(provider: ProviderEntry): boolean {
-  return isUsable({ ...provider, isEnabled: true });
+  return isUsable({ ...provider, isEnabled: true }, NO_OWN_KEYS);
 }

@@ -1,6 +1,111 @@
+import type { OwnKeys } from '../admission/caller.ts';
 import type { ProviderEntry, ProviderKey } from '../snapshot/snapshot.ts';
+import type { Failure } from '../upstream/failure.ts';
 
-/** The first key of a provider that was not tried yet. */
-export function untriedKey({ keys }: ProviderEntry, tried: ReadonlySet<string>): ProviderKey | null {
-  return keys.find(({ id }) => !tried.has(id)) ?? null;
+const REJECTED_MS = 5 * 60_000;
+/** A rejected key that has rested is tried by one call; the others leave it alone for this long. */
+const TRIAL_MS = 60_000;
+const LIMITED_MS = 30_000;
+const LONGEST_LIMITED_MS = 3_600_000;
+/** Keys that are remembered to rest; beyond them the one that was at fault longest ago is forgotten. */
+const MOST_RESTS = 10_000;
+
+/** Why a key rests: the provider does not accept it, or limits it. */
+export type KeyFault = NonNullable<Failure['key']>;
+
+/** All times in milliseconds since 1970. */
+export interface KeyRest {
+  reason: KeyFault;
+  since: number;
+  until: number;
+}
+
+/** What a provider can be called with: a key (null: it needs none), one that rests, or nothing that was not tried. */
+export type KeyChoice =
+  | { kind: 'READY'; key: ProviderKey | null }
+  | { kind: 'RESTING'; key: ProviderKey; until: number }
+  | { kind: 'NONE' };
+
+/** The keys that a caller's calls to a provider go with: their own one alone, if they have one; else the system's. */
+export function keysOf(provider: ProviderEntry, ownKeys: OwnKeys): readonly ProviderKey[] {
+  const own = ownKeys.get(provider.id);
+  if (own === undefined) return provider.keys;
+  return own === null ? [] : [own];
+}
+
+/**
+ * Chooses among the keys of a provider, by weight, and lets those rest that were at fault. What it knows is this
+ * server's; a key that is changed has another id, and with it a fresh start.
+ */
+export class KeyRing {
+  readonly #rests = new Map<string, KeyRest>();
+  /** Where the round of a provider's keys stands. A new snapshot begins a new one. */
+  readonly #rounds = new WeakMap<readonly ProviderKey[], number[]>();
+
+  /**
+   * @param keys those of one provider
+   * @param tried ids of those that are out of the question
+   */
+  choose(keys: readonly ProviderKey[], tried: ReadonlySet<string>, now = Date.now()): KeyChoice {
+    if (keys.length === 0) return { kind: 'READY', key: null };
+    const ready: boolean[] = [];
+    let soonest: { key: ProviderKey; until: number } | null = null;
+    for (const key of keys) {
+      const until = tried.has(key.id) ? null : (this.restOf(key.id, now)?.until ?? 0);
+      ready.push(until === 0);
+      if (until && (soonest === null || until < soonest.until)) soonest = { key, until };
+    }
+    const key = this.#pick(keys, ready);
+    if (key === null) return soonest ? { kind: 'RESTING', ...soonest } : { kind: 'NONE' };
+    const rest = this.#rests.get(key.id);
+    if (rest?.reason === 'REJECTED') rest.until = now + TRIAL_MS;
+    return { kind: 'READY', key };
+  }
+
+  /** @param retryAfterMs how long the provider wants to be left alone; null: it did not say */
+  rest(keyId: string, reason: KeyFault, retryAfterMs: number | null, now = Date.now()): void {
+    const limitedMs = Math.min(Math.max(retryAfterMs ?? LIMITED_MS, 0), LONGEST_LIMITED_MS);
+    // Deleting first keeps the map in the order of the faults.
+    if (!this.#rests.delete(keyId) && this.#rests.size >= MOST_RESTS) this.#forgetOldest();
+    this.#rests.set(keyId, { reason, since: now, until: now + (reason === 'REJECTED' ? REJECTED_MS : limitedMs) });
+  }
+
+  /** A call with the key was answered. One that began before the fault says nothing about the time after it. */
+  answered(keyId: string, startedAt: number): void {
+    const rest = this.#rests.get(keyId);
+    if (rest && startedAt >= rest.since) this.#rests.delete(keyId);
+  }
+
+  /** Null: it does not rest now. */
+  restOf(keyId: string, now = Date.now()): Readonly<KeyRest> | null {
+    const rest = this.#rests.get(keyId);
+    return rest && rest.until > now ? rest : null;
+  }
+
+  /**
+   * Smooth weighted round robin: each key that is ready gains its weight, and the one that has most pays for all. While
+   * the same keys are ready, each has exactly its share of every round, evenly spread.
+   */
+  #pick(keys: readonly ProviderKey[], ready: readonly boolean[]): ProviderKey | null {
+    const standing = this.#rounds.get(keys) ?? keys.map(() => 0);
+    let total = 0;
+    let best: number | null = null;
+    for (const [index, { weight }] of keys.entries()) {
+      if (!ready[index]) continue;
+      total += weight;
+      standing[index] = (standing[index] ?? 0) + weight;
+      if (best === null || (standing[index] ?? 0) > (standing[best] ?? 0)) best = index;
+    }
+    if (best === null) return null;
+    standing[best] = (standing[best] ?? 0) - total;
+    this.#rounds.set(keys, standing);
+    return keys[best] ?? null;
+  }
+
+  #forgetOldest(): void {
+    for (const id of this.#rests.keys()) {
+      this.#rests.delete(id);
+      return;
+    }
+  }
 }

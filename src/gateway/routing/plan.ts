@@ -1,5 +1,6 @@
 import type { ProviderEntry, ProviderKey } from '../snapshot/snapshot.ts';
 import type { Remedy } from '../upstream/failure.ts';
+import type { KeyChoice } from './keys.ts';
 import type { Target } from './resolve.ts';
 
 /** The first attempt and three more. */
@@ -13,43 +14,63 @@ export interface Step {
   number: number;
 }
 
-/** Finds a key of a provider besides those that were tried; null: there is none. */
-export type ChooseKey = (provider: ProviderEntry, tried: ReadonlySet<string>) => ProviderKey | null;
+/** What a provider can be called with, besides the keys that were at fault already. */
+export type ChooseKey = (provider: ProviderEntry, tried: ReadonlySet<string>) => KeyChoice;
 
 /**
  * The calls of one completion: its targets in their order, and a target again with another key where only the key was
- * at fault. At most `MOST_ATTEMPTS` in all.
+ * at fault. Targets whose keys all rest come last, the one that rests shortest first: better tried than refused. At
+ * most `MOST_ATTEMPTS` in all.
  */
 export class Plan {
-  readonly #targets: readonly Target[];
+  readonly #waiting: Target[];
+  readonly #resting: Target[] = [];
   readonly #chooseKey: ChooseKey;
   readonly #triedKeys = new Set<string>();
-  #position = 0;
   #steps = 0;
 
   constructor(targets: readonly Target[], chooseKey: ChooseKey) {
-    this.#targets = targets;
+    this.#waiting = [...targets];
     this.#chooseKey = chooseKey;
   }
 
   first(): Step | null {
-    const target = this.#targets[0];
-    return target ? this.#step(target, this.#chooseKey(target.provider, this.#triedKeys)) : null;
+    return this.#next();
   }
 
   /** What follows a step that failed; null: nothing does. */
-  after({ target }: Step, remedy: Remedy): Step | null {
+  after({ target, key }: Step, remedy: Remedy): Step | null {
     if (remedy === 'NONE' || remedy === 'LARGER_MODEL' || this.#steps >= MOST_ATTEMPTS) return null;
-    if (remedy === 'OTHER_KEY') {
-      const key = this.#chooseKey(target.provider, this.#triedKeys);
-      if (key) return this.#step(target, key);
+    if (remedy === 'OTHER_KEY' && key) {
+      this.#triedKeys.add(key.id);
+      this.#waiting.unshift(target);
     }
-    const next = this.#targets[++this.#position];
-    return next ? this.#step(next, this.#chooseKey(next.provider, this.#triedKeys)) : null;
+    return this.#next();
+  }
+
+  #next(): Step | null {
+    for (let target = this.#waiting.shift(); target; target = this.#waiting.shift()) {
+      const choice = this.#chooseKey(target.provider, this.#triedKeys);
+      if (choice.kind === 'READY') return this.#step(target, choice.key);
+      if (choice.kind === 'RESTING') this.#resting.push(target);
+    }
+    return this.#soonest();
+  }
+
+  #soonest(): Step | null {
+    let best: { target: Target; key: ProviderKey | null; until: number } | null = null;
+    for (const target of this.#resting) {
+      const choice = this.#chooseKey(target.provider, this.#triedKeys);
+      if (choice.kind === 'NONE') continue;
+      const until = choice.kind === 'RESTING' ? choice.until : 0;
+      if (best === null || until < best.until) best = { target, key: choice.key, until };
+    }
+    if (best === null) return null;
+    this.#resting.splice(this.#resting.indexOf(best.target), 1);
+    return this.#step(best.target, best.key);
   }
 
   #step(target: Target, key: ProviderKey | null): Step {
-    if (key) this.#triedKeys.add(key.id);
     this.#steps++;
     return { target, key, number: this.#steps };
   }

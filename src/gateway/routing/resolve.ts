@@ -1,5 +1,5 @@
 import { ForbiddenError, ModelNotFoundError, shorten } from '../../platform/errors.ts';
-import type { Caller } from '../admission/caller.ts';
+import { type Caller, ownKeysOf } from '../admission/caller.ts';
 import type { ProviderEntry, RouteEntry, Snapshot } from '../snapshot/snapshot.ts';
 import {
   type Candidate,
@@ -45,9 +45,9 @@ export function resolve(name: string | null, snapshot: Snapshot, caller: Caller,
 
   assertAnyModelAllowed(caller, wanted);
   const provider = head ? snapshot.providersBySlug.get(head) : undefined;
-  if (provider) return { route: null, targets: [prefixed(provider, rest, snapshot)] };
+  if (provider) return { route: null, targets: [prefixed(provider, rest, snapshot, caller)] };
 
-  const targets = offersOf(wanted, snapshot).slice(0, MOST_ATTEMPTS);
+  const targets = offersOf(wanted, snapshot, ownKeysOf(caller)).slice(0, MOST_ATTEMPTS);
   if (targets.length > 0) return { route: null, targets };
   throw new ModelNotFoundError(
     `There is no route or model "${shorten(wanted)}" that can be used now.`,
@@ -60,7 +60,7 @@ export function listModels(snapshot: Snapshot, caller: Caller): Map<string, stri
   const names = new Map<string, string>();
   for (const [name, route] of snapshot.routes) if (mayUse(caller, route)) names.set(name, 'signalbox');
   if (allowedRoutes(caller).length > 0) return names;
-  for (const provider of usableProviders(snapshot)) {
+  for (const provider of usableProviders(snapshot, ownKeysOf(caller))) {
     for (const model of provider.models) {
       if (!model.isEnabled) continue;
       if (!names.has(model.name)) names.set(model.name, provider.slug);
@@ -78,7 +78,9 @@ function throughRoute(
   turns: Turns,
 ): Resolution {
   if (!mayUse(caller, route)) throw new ForbiddenError(`This API key may not use the route "${route.slug}".`);
-  const candidates = hint === null ? candidatesOf(route, snapshot) : hintedCandidatesOf(route, hint, snapshot);
+  const ownKeys = ownKeysOf(caller);
+  const candidates =
+    hint === null ? candidatesOf(route, snapshot, ownKeys) : hintedCandidatesOf(route, hint, snapshot, ownKeys);
   const targets = planOf(inOrderOf(route, hint, candidates, turns));
   if (targets.length > 0) return { route, targets };
   throw new ModelNotFoundError(
@@ -114,8 +116,8 @@ function planOf(candidates: readonly Candidate[]): Target[] {
 }
 
 /** A model behind a provider's slug need not be in the catalog: the provider knows its own models. */
-function prefixed(provider: ProviderEntry, name: string, snapshot: Snapshot): Target {
-  if (!isUsable(provider)) {
+function prefixed(provider: ProviderEntry, name: string, snapshot: Snapshot, caller: Caller): Target {
+  if (!isUsable(provider, ownKeysOf(caller))) {
     throw new ModelNotFoundError(`The provider "${provider.slug}" is switched off or has no key yet.`);
   }
   const offer = snapshot.modelsByName.get(name)?.find((one) => one.provider === provider);

@@ -5,7 +5,8 @@ import { type PriceComponents, priceVersion } from '../ledger/prices.ts';
 import type { DialectName } from '../upstream/dialect.ts';
 import { dialectOf, PROVIDER_KINDS, type ProviderKind } from '../upstream/kinds.ts';
 import { indexModels } from './index-models.ts';
-import type { ModelEntry, ProviderEntry, RouteEntry, Snapshot } from './snapshot.ts';
+import { systemKeyContext } from './seal-context.ts';
+import type { ModelEntry, ProviderEntry, ProviderKey, RouteEntry, Snapshot } from './snapshot.ts';
 
 export interface SnapshotSource {
   pool: Pool;
@@ -23,6 +24,7 @@ interface ProviderRow {
   dialect: DialectName | null;
   base_url: string | null;
   is_enabled: boolean;
+  is_open_to_own_keys: boolean;
   priority: number;
   timeout_ms: number;
 }
@@ -32,6 +34,7 @@ interface KeyRow {
   provider_id: string;
   ciphertext: Buffer;
   master_key_version: number;
+  weight: number;
 }
 
 interface ModelRow {
@@ -84,11 +87,12 @@ async function read(client: PoolClient, source: SnapshotSource): Promise<Snapsho
     'SELECT version, active_provider_id FROM configuration WHERE id = 1',
   );
   const providerRows = await client.query<ProviderRow>(
-    `SELECT id, slug, name, kind::text, dialect::text, base_url, is_enabled, priority, timeout_ms
+    `SELECT id, slug, name, kind::text, dialect::text, base_url, is_enabled, is_open_to_own_keys, priority,
+            timeout_ms
        FROM providers ORDER BY priority, slug`,
   );
   const keyRows = await client.query<KeyRow>(
-    'SELECT id, provider_id, ciphertext, master_key_version FROM provider_keys ORDER BY id',
+    'SELECT id, provider_id, ciphertext, master_key_version, weight FROM provider_keys ORDER BY id',
   );
   const modelRows = await client.query<ModelRow>(
     `SELECT m.id, m.provider_id, m.name, p.components, m.override_price_version_id IS NOT NULL AS is_override,
@@ -104,6 +108,7 @@ async function read(client: PoolClient, source: SnapshotSource): Promise<Snapsho
                         FROM route_targets t WHERE t.route_id = r.id), '[]') AS targets
        FROM routes r WHERE r.is_active ORDER BY r.slug`,
   );
+  await source.secretBox.learn(keyRows.rows.map((row) => row.master_key_version));
   const keys = groupByProvider(keyRows.rows);
   const models = groupByProvider(modelRows.rows);
   const providers = providerRows.rows.map((row) =>
@@ -137,6 +142,7 @@ function toProvider(row: ProviderRow, keys: KeyRow[], models: ModelRow[], source
     origin: url?.origin ?? '',
     basePath: url ? url.pathname.replace(/\/+$/, '') : '',
     isEnabled: row.is_enabled,
+    isOpenToOwnKeys: row.is_open_to_own_keys,
     priority: row.priority,
     timeoutMs: row.timeout_ms,
     keys: keys.flatMap((key) => openKey(key, source)),
@@ -145,10 +151,11 @@ function toProvider(row: ProviderRow, keys: KeyRow[], models: ModelRow[], source
 }
 
 /** A key that cannot be opened (a master key is missing) leaves its provider without it; the others still serve. */
-function openKey(row: KeyRow, source: SnapshotSource): { id: string; secret: string }[] {
+function openKey(row: KeyRow, source: SnapshotSource): ProviderKey[] {
+  const { id, provider_id: providerId, ciphertext, master_key_version: masterKeyVersion, weight } = row;
   try {
-    const sealed = { ciphertext: row.ciphertext, masterKeyVersion: row.master_key_version };
-    return [{ id: row.id, secret: source.secretBox.open(sealed, row.id) }];
+    const context = systemKeyContext({ id, providerId });
+    return [{ id, secret: source.secretBox.open({ ciphertext, masterKeyVersion }, context, id), weight }];
   } catch (error) {
     source.log.error({ err: error, providerKeyId: row.id }, 'a stored provider key could not be decrypted');
     return [];

@@ -21,6 +21,8 @@ export interface ModelEntry {
 export interface ProviderKey {
   id: string;
   secret: string;
+  /** Its share of the provider's calls, relative to the others': a whole number from 1. */
+  weight: number;
 }
 
 export interface ProviderEntry {
@@ -35,8 +37,11 @@ export interface ProviderEntry {
   origin: string;
   basePath: string;
   isEnabled: boolean;
+  /** While it is disabled, users with keys of their own may use it all the same. */
+  isOpenToOwnKeys: boolean;
   priority: number;
   timeoutMs: number;
+  /** The system's. */
   keys: readonly ProviderKey[];
   /** In the order of their position. */
   models: readonly ModelEntry[];

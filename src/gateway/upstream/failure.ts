@@ -71,7 +71,7 @@ export function readFailure(status: number, headers: IncomingHttpHeaders, body: 
   if (isFiltered(told)) return failed(new ContentFilterError(`${provider}: ${said}`), 'NONE');
   if (isKeyRejected(effective, told)) {
     // The text is not quoted: providers repeat parts of the key in it.
-    const message = `${provider} rejected the stored key (HTTP ${status}). An admin can set a new one.`;
+    const message = `${provider} rejected the stored key (HTTP ${status}). An admin can set a new one; you can, if it is your own.`;
     return failed(upstream(message), 'OTHER_KEY', 'REJECTED');
   }
   switch (effective) {

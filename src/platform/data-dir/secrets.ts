@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { open, readFile, rename } from 'node:fs/promises';
+import { chown, open, readFile, rename, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { z } from 'zod';
 import { StartError } from '../start-error.ts';
@@ -35,6 +35,26 @@ export async function readOrMakeSecrets(file: string): Promise<Secrets> {
   return parse(JSON.stringify(made), file);
 }
 
+/**
+ * Adds a master key in `file`, with a version above all others, and keeps the rest: what they sealed is also in backups.
+ * Processes that run read it when they meet the new version.
+ * @returns all master keys
+ * @throws StartError when the file cannot be read or is damaged.
+ */
+export async function addMasterKey(file: string): Promise<Map<number, Buffer>> {
+  const { jwtSecret, encryptionKeys } = await readOrMakeSecrets(file);
+  encryptionKeys.set(Math.max(...encryptionKeys.keys()) + 1, randomBytes(32));
+  const encoded = [...encryptionKeys].map(([version, key]) => [version, key.toString('base64')]);
+  const { uid, gid } = await stat(file);
+  await writeWhole(
+    file,
+    `${JSON.stringify({ jwtSecret, encryptionKeys: Object.fromEntries(encoded) }, null, 2)}\n`,
+    // Root may do this for a server that runs as another user.
+    (unfinished) => chown(unfinished, uid, gid),
+  );
+  return encryptionKeys;
+}
+
 function parse(text: string, file: string): Secrets {
   let json: unknown;
   try {
@@ -51,11 +71,16 @@ function parse(text: string, file: string): Secrets {
 }
 
 /** After a power cut there is the whole file or none. */
-async function writeWhole(file: string, text: string): Promise<void> {
+async function writeWhole(
+  file: string,
+  text: string,
+  prepare: (unfinished: string) => Promise<void> = async () => undefined,
+): Promise<void> {
   const unfinished = await open(`${file}.new`, 'w', 0o600);
   await unfinished.writeFile(text);
   await unfinished.sync();
   await unfinished.close();
+  await prepare(`${file}.new`);
   await rename(`${file}.new`, file);
   const folder = await open(dirname(file), 'r');
   await folder.sync();

@@ -1,4 +1,4 @@
-import { readFile, realpath } from 'node:fs/promises';
+import { readFile, realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
@@ -9,7 +9,7 @@ import { findBinaries } from './embedded/binaries.ts';
 import { CLUSTER_NAME, openCluster } from './embedded/cluster.ts';
 import { EmbeddedPostgresError } from './embedded/errors.ts';
 import { stopLeftover } from './embedded/leftover.ts';
-import { choosePlace } from './embedded/place.ts';
+import { choosePlace, LOCATION_FILE, type Place } from './embedded/place.ts';
 import { type Postmaster, startPostmaster } from './embedded/postmaster.ts';
 
 export { EmbeddedPostgresError } from './embedded/errors.ts';
@@ -45,12 +45,11 @@ export async function startEmbeddedPostgres(options: {
   await stopLeftover(cluster, log);
   signal.throwIfAborted();
 
-  const host = await socketFolder(join(place.root, 'postgres-run'), `.s.PGSQL.${PORT}.lock`, place.runAs);
+  const connection = await connectionAt(place);
   const logFile = join(dataDir, 'postgres.log');
-  const connection = { host, port: PORT, user: CLUSTER_NAME, database: CLUSTER_NAME, ssl: false };
   const postmaster = startPostmaster({
     ...{ binaries, cluster, logFile, log },
-    ...{ socketFolder: host, runAs: place.runAs },
+    ...{ socketFolder: connection.host, runAs: place.runAs },
   });
   try {
     await waitUntilReady({ ...connection, database: 'postgres' }, postmaster, logFile, { log, signal });
@@ -66,6 +65,24 @@ export async function startEmbeddedPostgres(options: {
     },
     stop: () => postmaster.stop(),
   };
+}
+
+/** Whether an embedded Postgres was ever started for this folder. */
+export async function hasEmbeddedPostgres(dataDir: string): Promise<boolean> {
+  const found = await Promise.all(
+    [join(dataDir, 'postgres'), join(dataDir, LOCATION_FILE)].map((path) => stat(path).catch(() => null)),
+  );
+  return found.some((one) => one !== null);
+}
+
+/** Where the Postgres of the server that runs on `dataDir` answers, to those who may use its socket: its user, and root. */
+export async function runningEmbeddedPostgres(dataDir: string): Promise<DatabaseConnection> {
+  return connectionAt(await choosePlace(await realpath(dataDir)));
+}
+
+async function connectionAt(place: Place): Promise<DatabaseConnection> {
+  const host = await socketFolder(join(place.root, 'postgres-run'), `.s.PGSQL.${PORT}.lock`, place.runAs);
+  return { host, port: PORT, user: CLUSTER_NAME, database: CLUSTER_NAME, ssl: false };
 }
 
 /** Crash recovery can take minutes; a Postgres that ends again and again is given up after 5 s. */

@@ -21,7 +21,13 @@ export async function commitRows(pool: Pool, rows: readonly LedgerRow[]): Promis
     const completions = rows.map((row, index) => ({ ...usual(), seq: `${first + BigInt(index)}`, ...row }));
     const attempts = completions.map(({ id, started_at, finished_at }) => ({
       ...{ id: uuidv7(), completion_id: id, number: 1, started_at, finished_at, status: 'SUCCEEDED' },
-      ...{ provider_id: uuidv7(), provider_slug: 'sandbox', model: 'sandbox-small', is_estimated: false },
+      ...{
+        provider_id: uuidv7(),
+        provider_slug: 'sandbox',
+        model: 'sandbox-small',
+        is_estimated: false,
+        used_own_key: false,
+      },
       latency_ms: 1,
     }));
     for (const [table, members] of Object.entries({ completions, attempts })) {

@@ -52,6 +52,7 @@ export function intent(changes: Partial<Intent> = {}, origin: Partial<Intent['or
     providerId: PROVIDER,
     providerSlug: 'sandbox',
     providerKeyId: null,
+    usedOwnKey: false,
     model: 'sandbox-small',
     priceVersionId: null,
     estimate: { inputTokens: 11, cost: picodollars(1_100n) },

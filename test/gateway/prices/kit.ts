@@ -34,7 +34,16 @@ export function targetOf(
     model,
     provider: {
       ...provider,
-      ...{ id: 'p', slug: 'p', name: 'P', dialect: 'OPENAI', origin: '', basePath: '', isEnabled: true },
+      ...{
+        id: 'p',
+        slug: 'p',
+        name: 'P',
+        dialect: 'OPENAI',
+        origin: '',
+        basePath: '',
+        isEnabled: true,
+        isOpenToOwnKeys: true,
+      },
       ...{ priority: 1, timeoutMs: 1_000, keys: [] },
       models: [model, ...others],
     },

@@ -14,6 +14,7 @@ const provider: ProviderEntry = {
     kind: 'CUSTOM',
     dialect: 'OPENAI',
     isEnabled: false,
+    isOpenToOwnKeys: true,
     priority: 1,
     timeoutMs: 5_000,
     keys: [],

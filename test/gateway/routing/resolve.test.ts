@@ -19,6 +19,7 @@ function provider(slug: string, models: string[], over: Partial<ProviderEntry> =
     origin: `http://${slug}`,
     basePath: '',
     isEnabled: true,
+    isOpenToOwnKeys: true,
     priority: 100,
     timeoutMs: 1000,
     keys: [],
@@ -111,7 +112,7 @@ describe('who can be sent to', () => {
   test('not a provider that is off, nor one that lacks its key', () => {
     const off = provider('off', ['m'], { isEnabled: false });
     const keyless = provider('openai', ['m'], { kind: 'OPENAI' });
-    const keyed = provider('groq', ['m'], { kind: 'GROQ', keys: [{ id: 'k', secret: 's' }] });
+    const keyed = provider('groq', ['m'], { kind: 'GROQ', keys: [{ id: 'k', secret: 's', weight: 1 }] });
     expect(names('m', snapshot([off, keyless, keyed]))).toEqual(['groq:m']);
     expect(() => names('off/m', snapshot([off]))).toThrow(/switched off or has no key/);
   });

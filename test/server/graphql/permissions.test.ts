@@ -27,6 +27,7 @@ const ACCESS: Record<string, Scope> = {
   'Query.providers': 'admin',
   'Query.providerKinds': 'public',
   'Query.providerKeys': 'admin',
+  'Query.myProviderKeys': 'user',
   'Query.request': 'user',
   'Query.requests': 'user',
   'Query.metrics': 'user',
@@ -49,6 +50,9 @@ const ACCESS: Record<string, Scope> = {
   'Mutation.deleteProviderKey': 'admin',
   'Mutation.testProvider': 'admin',
   'Mutation.discoverModels': 'admin',
+  'Mutation.testProviderKey': 'admin',
+  'Mutation.setMyProviderKey': 'user',
+  'Mutation.deleteMyProviderKey': 'user',
   'Mutation.setBudget': 'user',
   'Mutation.deleteBudget': 'user',
   'Mutation.createModel': 'admin',
@@ -144,7 +148,8 @@ test('a denied caller learns nothing about their input', async () => {
 async function fingerprint() {
   const { rows } = await server.services.pool.query(
     `SELECT (SELECT version FROM configuration), (SELECT revision FROM accounts_head), (SELECT count(*) FROM api_keys),
-            (SELECT count(*) FROM completions), (SELECT seq FROM event_head), (SELECT count(*) FROM budgets)`,
+            (SELECT count(*) FROM completions), (SELECT seq FROM event_head), (SELECT count(*) FROM budgets),
+            (SELECT count(*) FROM user_provider_keys)`,
   );
   return rows;
 }

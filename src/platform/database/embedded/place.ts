@@ -23,7 +23,8 @@ export interface Place {
 
 /** Folders that everybody can reach, for the cluster of a DATA_DIR that only root can. */
 const REACHABLE = ['/var/lib/signalbox', '/var/tmp/signalbox'];
-const LOCATION_FILE = 'postgres-location';
+/** In DATA_DIR: where else the cluster is. */
+export const LOCATION_FILE = 'postgres-location';
 
 /**
  * Decides where the cluster of `dataDir` is: where an earlier start put it, else in `dataDir`, else, where the user
