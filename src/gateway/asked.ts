@@ -16,3 +16,14 @@ export function promptOf(asked: Asked): { text: string; tokens: number } {
   const texts = asked.chat.messages.map((message) => (isRecord(message) ? readContent(message.content) : ''));
   return { text: texts.join(' '), tokens: 0 };
 }
+
+/**
+ * Controls for the sandbox as its header takes them: a dialect that is not OpenAI's has no place for them in its body.
+ * @param header those that came in a header; members of the body win over them
+ */
+export function sandboxControls(asked: Asked, header: string | null): string | null {
+  const member = 'chat' in asked ? asked.chat.sandbox : asked.embeddings.sandbox;
+  if (!isRecord(member)) return header;
+  const pairs = Object.entries(member).map(([name, value]) => `${name}=${String(value)}`);
+  return [...(header ? [header] : []), ...pairs].join(';').replace(/[^\x20-\x7e]/g, '?');
+}

@@ -4,6 +4,7 @@ import type { Log } from '../platform/log.ts';
 import type { Settings } from '../platform/settings.ts';
 import { admit } from './admission/admit.ts';
 import type { Caller } from './admission/caller.ts';
+import { sandboxControls } from './asked.ts';
 import { Attempt } from './attempt.ts';
 import type { CompletionEvent, CompletionReport, CompletionRequest } from './completion.ts';
 import type { LedgerWriter, RequestStatus } from './ledger/records.ts';
@@ -223,9 +224,12 @@ export class Gateway {
     const reader = run.admitted.isStreamed && 'openStream' in call ? call.openStream() : null;
     const limits = { firstTokenMs: settings.firstTokenTimeoutMs, stallMs: settings.stallTimeoutMs };
     const accept = reader ? 'text/event-stream' : 'application/json';
+    const { asked } = run.admitted;
+    const isTranslated = provider.kind === 'SANDBOX' && provider.dialect !== 'OPENAI';
+    const sandbox = isTranslated ? sandboxControls(asked, run.request.sandbox) : run.request.sandbox;
     const exchange = this.#transport.send(
       'POST',
-      toUpstreamCall(provider, key, { path: call.path, body: call.body, accept, sandbox: run.request.sandbox }),
+      toUpstreamCall(provider, key, { path: call.path, body: call.body, accept, sandbox }),
     );
     const watchdog = new Watchdog(exchange, provider.timeoutMs);
     run.exchange = exchange;

@@ -184,6 +184,18 @@ describe.each(Object.entries(PROVIDERS))(
       }
     });
 
+    test('rehearses an outage: controls of the sandbox arrive in any dialect', async () => {
+      const broken = { model, messages: [user('Hello!')], sandbox: { status: 503 } } as Params;
+      await expect(client.chat.completions.create(broken)).rejects.toMatchObject({ status: 502, code: 'upstream' });
+      const cut = { model, messages: [user('Hello!')], sandbox: { fault: 'cut' }, stream: true } as never;
+      const stream = (await client.chat.completions.create(cut)) as unknown as AsyncIterable<unknown>;
+      await expect(
+        (async () => {
+          for await (const _ of stream);
+        })(),
+      ).rejects.toThrow(/closed the connection|without a finish reason/);
+    });
+
     test('is on the ledger with what it used and cost', async () => {
       const { response } = await client.chat.completions.create({ model, messages: [user('Hello!')] }).withResponse();
       expect(response.headers.get('x-signalbox-provider')).toBe(slug);
