@@ -1,8 +1,6 @@
-import type { Caller } from '../../gateway/admission/caller.ts';
 import { isCallable } from '../../gateway/routing/exact-target.ts';
 import { PROVIDER_KINDS } from '../../gateway/upstream/kinds.ts';
 import {
-  ContentFilterError,
   invalid,
   OverloadedError,
   ProviderNotFoundError,
@@ -15,10 +13,10 @@ import { type Discovered, writeDiscovered } from '../catalog/catalog.ts';
 import { builder } from '../schema/builder.ts';
 import { changeConfiguration } from '../schema/change-configuration.ts';
 import type { Context } from '../schema/context.ts';
-import { accountOf } from '../schema/owners.ts';
 import { directOutcome } from '../schema/result.ts';
 import { findProvider } from './checks.ts';
 import { readProvider } from './lookup.ts';
+import { takeTest } from './provider-test.ts';
 import { Provider } from './provider-type.ts';
 
 /** Long lists come in pages; each of them may take this long. */
@@ -76,24 +74,14 @@ async function discoverModels(
     throw invalid('provider', `The provider "${provider.slug}" has no key yet; set one with setProviderKey.`);
   if (PROVIDER_KINDS[provider.kind].modelsPath === null)
     throw invalid('provider', `Providers of the kind ${provider.kind} have no list of models.`);
-  assertMayAsk(services, caller);
+  takeTest(services.rateLimiter, caller);
   const request = { timeoutMs: PAGE_TIMEOUT_MS, isCheck: false, signal };
   const { models, failure } = await services.gateway.modelLists.read(provider, request);
-  if (failure)
-    throw failure.error instanceof ContentFilterError ? invalid('provider', failure.error.message) : failure.error;
+  if (failure) throw failure.error;
   return changeConfiguration(services, caller, async (tx, record) => {
     const { id, slug } = await findProvider(tx, services, provider.id);
     const discovered = await writeDiscovered(tx, id, models);
     record({ action: 'UPDATED', subject: 'PROVIDER', id, name: slug });
     return { ...discovered, providerId: id };
   });
-}
-
-function assertMayAsk({ rateLimiter }: Context['services'], caller: Caller): void {
-  const { allowed, limit, retryAfterSeconds } = rateLimiter.takeProviderTest(accountOf(caller).id);
-  if (allowed) return;
-  throw new RateLimitedError(
-    `${limit} tests of providers a minute are the limit. Try again in ${retryAfterSeconds} seconds.`,
-    retryAfterSeconds,
-  );
 }

@@ -1,6 +1,7 @@
 import type { Anthropic } from '@anthropic-ai/sdk';
 import { invalid } from '../../../platform/errors.ts';
 import { isRecord } from '../body.ts';
+import { parseCallArguments } from '../call-arguments.ts';
 import type { Notes } from '../notes.ts';
 import { cacheOf, toBlocks, toText } from './content.ts';
 
@@ -75,20 +76,7 @@ function toToolUse(call: unknown, path: string): Anthropic.ToolUseBlockParam {
   const { id, function: called } = isRecord(call) ? call : {};
   const { name, arguments: text } = isRecord(called) ? called : {};
   if (typeof id !== 'string' || typeof name !== 'string') throw invalid(path, 'must have an id and a function name');
-  return { type: 'tool_use', id, name, input: toInput(text, `${path}.function.arguments`) };
-}
-
-/** Empty arguments are `{}`. */
-function toInput(text: unknown, path: string): Record<string, unknown> {
-  if (text == null || text === '') return {};
-  let value: unknown = text;
-  try {
-    if (typeof text === 'string') value = JSON.parse(text);
-  } catch {
-    throw invalid(path, 'must be a JSON object');
-  }
-  if (!isRecord(value)) throw invalid(path, 'must be a JSON object');
-  return value;
+  return { type: 'tool_use', id, name, input: parseCallArguments(text, `${path}.function.arguments`) };
 }
 
 function toToolResult(message: Record<string, unknown>, path: string, notes: Notes): Anthropic.ToolResultBlockParam {

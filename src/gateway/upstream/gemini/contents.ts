@@ -1,6 +1,7 @@
 import type { Content, Part } from '@google/genai';
 import { invalid } from '../../../platform/errors.ts';
 import { isRecord } from '../body.ts';
+import { parseCallArguments } from '../call-arguments.ts';
 import type { InlineImage } from '../dialect.ts';
 import type { Notes } from '../notes.ts';
 import { textOf, toParts } from './parts.ts';
@@ -64,7 +65,7 @@ function toCall(call: unknown, path: string, called: Map<string, string>): Part 
   if (typeof id === 'string') called.set(id, name);
   const signature = isRecord(call) ? signatureIn(call) : null;
   return {
-    functionCall: { name, args: toArguments(text, `${path}.function.arguments`) },
+    functionCall: { name, args: parseCallArguments(text, `${path}.function.arguments`) },
     ...(signature ? { thoughtSignature: signature } : {}),
   };
 }
@@ -74,14 +75,6 @@ function signatureIn({ extra_content: extra }: Record<string, unknown>): string 
   const google = isRecord(extra) ? extra.google : null;
   const signature = isRecord(google) ? google.thought_signature : null;
   return typeof signature === 'string' && signature !== '' ? signature : null;
-}
-
-/** Empty arguments are `{}`. */
-function toArguments(text: unknown, path: string): Record<string, unknown> {
-  if (text == null || text === '') return {};
-  const value = typeof text === 'string' ? parseJson(text) : text;
-  if (!isRecord(value)) throw invalid(path, 'must be a JSON object');
-  return value;
 }
 
 /** A result must be an object: a text that is none is wrapped. */

@@ -5,6 +5,7 @@ import { chunkOf } from '../chunk.ts';
 import { type DialectCall, type EmbeddingsRequest, MalformedAnswer, type Piece } from '../dialect.ts';
 import { type EmbeddingsBody, inputsOf } from '../embeddings-body.ts';
 import { parseAnswer } from '../openai/parse-answer.ts';
+import { tokenCount } from '../token-count.ts';
 import { modelPath } from './model-path.ts';
 
 /** Members that are put into Gemini's words; of all others it is said that they were left out. */
@@ -36,8 +37,7 @@ export class GeminiEmbeddings implements DialectCall {
     const { embeddings, usageMetadata } = answer;
     if (!Array.isArray(embeddings) || embeddings.length === 0)
       throw new MalformedAnswer('sent an answer without embeddings');
-    const tokens = isRecord(usageMetadata) ? usageMetadata.promptTokenCount : null;
-    const inputTokens = Number.isInteger(tokens) && (tokens as number) >= 0 ? (tokens as number) : null;
+    const inputTokens = tokenCount(isRecord(usageMetadata) ? usageMetadata.promptTokenCount : null);
     const data = JSON.stringify({
       object: 'list',
       data: embeddings.map((embedding, index) => ({

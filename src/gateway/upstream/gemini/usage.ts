@@ -1,7 +1,6 @@
 import { UNKNOWN_USAGE, type Usage } from '../../ledger/prices.ts';
 import { isRecord } from '../body.ts';
-
-const MOST = 2_147_483_647;
+import { tokenCount } from '../token-count.ts';
 
 /**
  * Usage as Gemini tells it, normalised: its input leaves out what tools brought in, its output what was thought. Null
@@ -9,19 +8,15 @@ const MOST = 2_147_483_647;
  */
 export function readUsage(value: unknown): Usage | null {
   if (!isRecord(value)) return null;
-  const prompt = count(value.promptTokenCount);
-  const answer = count(value.candidatesTokenCount);
-  const thoughts = count(value.thoughtsTokenCount);
+  const prompt = tokenCount(value.promptTokenCount);
+  const answer = tokenCount(value.candidatesTokenCount);
+  const thoughts = tokenCount(value.thoughtsTokenCount);
   if (prompt === null && answer === null && thoughts === null) return null;
   return {
     ...UNKNOWN_USAGE,
-    inputTokens: (prompt ?? 0) + (count(value.toolUsePromptTokenCount) ?? 0),
+    inputTokens: (prompt ?? 0) + (tokenCount(value.toolUsePromptTokenCount) ?? 0),
     outputTokens: (answer ?? 0) + (thoughts ?? 0),
-    cachedTokens: count(value.cachedContentTokenCount),
+    cachedTokens: tokenCount(value.cachedContentTokenCount),
     reasoningTokens: thoughts,
   };
-}
-
-function count(value: unknown): number | null {
-  return Number.isInteger(value) && (value as number) >= 0 && (value as number) <= MOST ? (value as number) : null;
 }
