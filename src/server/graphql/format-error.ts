@@ -67,11 +67,18 @@ function describe(cause: unknown, located: GraphQLError | null, trace: RequestTr
   }
   if (cause instanceof GraphQLError && isAboutTheRequest(cause)) {
     const code = httpStatus(cause) === 413 ? 'PAYLOAD_TOO_LARGE' : 'VALIDATION';
-    // They quote the value that is wrong, however long it is.
-    return { code, message: shorten(cause.message, LONGEST_MESSAGE), facts: {} };
+    return { code, message: withoutValue(shorten(cause.message, LONGEST_MESSAGE)), facts: {} };
   }
   trace.log.error({ err: cause, requestId: trace.requestId, path: located?.path }, 'a GraphQL operation failed');
   return { code: 'INTERNAL', message: FAULT, facts: {} };
+}
+
+const QUOTED_VALUE =
+  /^([^:]* cannot represent [^:]*value|Expected value of type "[^"]*")(?:: |, found ).*?( Did you mean the enum value.*)?$/s;
+
+/** GraphQL's own errors quote the value that is wrong, which may be a secret in the wrong place. */
+function withoutValue(message: string): string {
+  return message.replace(QUOTED_VALUE, (_, what: string, hint = '') => `${what}.${hint}`);
 }
 
 /**

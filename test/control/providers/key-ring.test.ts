@@ -182,3 +182,18 @@ test('a test asks with the one key, and lets it rest or serve again', async () =
   for (const nobody of ['nobody', '0197a3f0-0000-7000-8000-000000000000'])
     expect(await testKey(nobody)).toMatchObject({ code: 'NOT_FOUND' });
 });
+
+test('a ciphertext that is moved to another key, or to another provider, does not open', async () => {
+  await providerWithTwoKeys('moved');
+  await createProvider(server, 'elsewhere', upstream.url, { apiKey: ONE });
+  const { prisma, snapshots } = server.services;
+  const [first, second] = await keysOf('moved');
+  const { ciphertext } = await prisma.providerKey.findUniqueOrThrow({ where: { id: first?.id ?? '' } });
+  await prisma.providerKey.update({ where: { id: second?.id ?? '' }, data: { ciphertext } });
+  const { id: providerId } = await prisma.provider.findUniqueOrThrow({ where: { slug: 'elsewhere' } });
+  await prisma.providerKey.deleteMany({ where: { providerId } });
+  await prisma.providerKey.update({ where: { id: first?.id ?? '' }, data: { providerId } });
+  await createProvider(server, 'whatever', upstream.url);
+  expect(snapshots.current.providersBySlug.get('moved')?.keys).toEqual([]);
+  expect(snapshots.current.providersBySlug.get('elsewhere')?.keys).toEqual([]);
+});
