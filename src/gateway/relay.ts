@@ -46,18 +46,10 @@ export async function receiveBody(exchange: Exchange, call: DialectCall, attempt
   const body = await readAll(exchange, LARGEST_ANSWER);
   if (!body) throw brokenBy(attempt, 'sent an answer larger than 16 MiB');
   const text = body.toString('utf8');
-  const { data, chunk } = readAnswer(call, text, attempt);
+  const { data, chunk } = call.readAnswer(text);
   if (chunk.error !== null) throw new RelayFailure(readFailure(200, {}, data, attempt.place));
   attempt.note(chunk);
   return { body: data === text ? body : Buffer.from(data), chunk };
-}
-
-function readAnswer(call: DialectCall, text: string, attempt: Attempt) {
-  try {
-    return call.readAnswer(text);
-  } catch (error) {
-    throw error instanceof MalformedAnswer ? brokenBy(attempt, error.message) : error;
-  }
 }
 
 /** Events of one read, and the usage event once it came. */
@@ -134,6 +126,7 @@ export function toFailure(thrown: unknown, attempt: Attempt, cancelled: Signalbo
   const { upstreamStatus } = attempt;
   if (cancelled) return { error: cancelled, remedy: 'NONE', key: null, retryAfterMs: null, upstreamStatus };
   if (thrown instanceof RelayFailure) return thrown.failure;
+  if (thrown instanceof MalformedAnswer) return brokenBy(attempt, thrown.message).failure;
   return toBreak(thrown, attempt.place, upstreamStatus);
 }
 

@@ -53,7 +53,10 @@ export interface StreamReader {
   readonly isDone: boolean;
   /** Every choice that appeared has its finish reason; an answer that ends without is cut off. */
   readonly isFinished: boolean;
-  /** Takes the `data` of the next event. One that is broken gives nothing: whether the answer is whole shows at its end. */
+  /**
+   * Takes the `data` of the next event. One that is broken gives nothing: whether the answer is whole shows at its end.
+   * @throws MalformedAnswer when it holds more than can be kept
+   */
   push(data: string): readonly Piece[];
   /** The stream is over. What was kept back comes now. */
   end(): readonly Piece[];
@@ -97,6 +100,9 @@ export interface Dialect {
    */
   prepareEmbeddings(request: EmbeddingsRequest): DialectCall;
 }
+
+/** As much of an answer as a reader keeps, in characters: an event, or a call that comes in pieces. */
+export const LARGEST_KEPT = 16 * 1024 * 1024;
 
 /** An answer that is none. The message completes "<provider> …": `sent an answer that is not JSON`. */
 export class MalformedAnswer extends Error {}

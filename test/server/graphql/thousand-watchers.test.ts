@@ -30,7 +30,11 @@ beforeAll(async () => {
 });
 afterAll(() => server.close());
 
-it('a thousand watch the metrics, one of them never reads: the others are on time, and memory stays bounded', async () => {
+// A machine that is busy with other things can make everybody late by itself.
+it('a thousand watch the metrics, one of them never reads: the others are on time, and memory stays bounded', {
+  retry: 2,
+  timeout: 120_000,
+}, async () => {
   const url = `${server.url.replace('http', 'ws')}/graphql`;
   const authorization = `Bearer ${server.admin}`;
   const worker = new Worker(new URL('./watchers.mjs', import.meta.url), {
@@ -39,6 +43,7 @@ it('a thousand watch the metrics, one of them never reads: the others are on tim
   await once(worker, 'message');
   const stalled = await stall(url, authorization, 100);
   const before = memory();
+  const droppedBefore = server.services.liveViews.dropped;
 
   let peak = before;
   const end = performance.now() + SECONDS * 1_000;
@@ -53,7 +58,7 @@ it('a thousand watch the metrics, one of them never reads: the others are on tim
   const [arrivals] = (await Promise.all([once(worker, 'message'), worker.postMessage('end')]))[0] as [number[][]];
   await worker.terminate();
   const after = memory();
-  const { dropped } = server.services.liveViews;
+  const dropped = server.services.liveViews.dropped - droppedBefore;
   stalled.terminate();
 
   const ticks = Math.min(...arrivals.map((times) => times.length));
@@ -74,7 +79,7 @@ it('a thousand watch the metrics, one of them never reads: the others are on tim
   expect(dropped).toBeGreaterThan(0);
   expect(after - before).toBeLessThan(96 * MIB);
   await until(() => server.services.liveViews.size === 0, 'the view to be given up');
-}, 120_000);
+});
 
 /** How long after the first watcher each one got an event; between two events nothing comes for a while. */
 function spreadsOf(arrivals: number[]): number[] {

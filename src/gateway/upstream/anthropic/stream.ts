@@ -1,7 +1,7 @@
 import type { Usage } from '../../ledger/prices.ts';
 import { isRecord } from '../body.ts';
 import { chunkOf } from '../chunk.ts';
-import type { Piece, StreamReader } from '../dialect.ts';
+import { LARGEST_KEPT, MalformedAnswer, type Piece, type StreamReader } from '../dialect.ts';
 import { type AnswerIdentity, ChunkWriter } from '../openai/write.ts';
 import { toFinishReason } from './finish-reason.ts';
 import { readUsage } from './usage.ts';
@@ -160,7 +160,10 @@ export class AnthropicStream implements StreamReader {
   #argue(fragment: string): readonly Piece[] {
     const block = this.#block;
     if (block?.type === 'text') return this.#text(fragment);
-    if (block?.type === 'foreign') block.input += fragment;
+    if (block?.type === 'foreign') {
+      block.input += fragment;
+      if (block.input.length > LARGEST_KEPT) throw new MalformedAnswer('sent a call of its own larger than 16 MiB');
+    }
     if (block?.type !== 'call' || fragment === '') return [];
     block.hasArguments = true;
     return [this.#arguments(block.index, fragment)];

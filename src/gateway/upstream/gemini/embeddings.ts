@@ -4,12 +4,13 @@ import { isRecord } from '../body.ts';
 import { chunkOf } from '../chunk.ts';
 import { type DialectCall, type EmbeddingsRequest, MalformedAnswer, type Piece } from '../dialect.ts';
 import { type EmbeddingsBody, inputsOf } from '../embeddings-body.ts';
+import { Notes } from '../notes.ts';
 import { parseAnswer } from '../openai/parse-answer.ts';
 import { tokenCount } from '../token-count.ts';
 import { modelPath } from './model-path.ts';
 
 /** Members that are put into Gemini's words; of all others it is said that they were left out. */
-const TRANSLATED = new Set(['model', 'input', 'encoding_format', 'dimensions']);
+const TRANSLATED = new Set(['model', 'input', 'encoding_format', 'dimensions', 'sandbox']);
 
 /** Embeddings by `batchEmbedContents`: one content for each text. */
 export class GeminiEmbeddings implements DialectCall {
@@ -24,9 +25,10 @@ export class GeminiEmbeddings implements DialectCall {
     this.path = `/${modelPath(model.name)}:batchEmbedContents`;
     const name = model.name.includes('/') ? model.name : `models/${model.name}`;
     this.body = Buffer.from(JSON.stringify({ requests: requestsOf(embeddings, name) }));
-    this.warnings = Object.keys(embeddings)
-      .filter((member) => !TRANSLATED.has(member) && embeddings[member] != null)
-      .map((member) => `\`${member}\` was left out: Gemini does not take it for embeddings.`);
+    const notes = new Notes('Gemini');
+    for (const [member, value] of Object.entries(embeddings))
+      if (value != null && !TRANSLATED.has(member)) notes.leftOut(member, 'Gemini does not take it for embeddings');
+    this.warnings = notes.warnings;
     this.#model = model.name;
     this.#isBase64 = embeddings.encoding_format === 'base64';
   }

@@ -1,4 +1,5 @@
 import { isRecord } from '../body.ts';
+import { LARGEST_KEPT, MalformedAnswer } from '../dialect.ts';
 
 type Fields = Record<string, unknown>;
 type Container = Record<string | number, unknown>;
@@ -6,6 +7,8 @@ type Container = Record<string | number, unknown>;
 /** Deeper and longer than any arguments; what goes beyond is not kept. */
 const MOST_STEPS = 64;
 const LARGEST_INDEX = 10_000;
+/** What a value that is no text counts as, with its path. */
+const PLAIN_LENGTH = 64;
 
 /**
  * A function call that comes in pieces (streamFunctionCallArguments): first its name, then values by their JSON path,
@@ -16,6 +19,7 @@ export class PartialCall {
   readonly id: string | null;
   readonly signature: string | null;
   readonly args: Fields;
+  #length = 0;
 
   constructor({ name, id, args }: Fields, signature: string | null) {
     this.name = String(name ?? '');
@@ -24,9 +28,12 @@ export class PartialCall {
     this.args = isRecord(args) ? args : {};
   }
 
+  /** @throws MalformedAnswer when the arguments grow beyond what can be kept */
   add(partialArgs: unknown): void {
     if (!Array.isArray(partialArgs)) return;
     for (const part of partialArgs.filter(isRecord)) {
+      this.#length += typeof part.stringValue === 'string' ? part.stringValue.length : PLAIN_LENGTH;
+      if (this.#length > LARGEST_KEPT) throw new MalformedAnswer('sent a call larger than 16 MiB');
       const steps = stepsOf(part.jsonPath);
       if (steps) put(this.args as Container, steps, part);
     }

@@ -1,5 +1,6 @@
 import { type ChatCall, type ChatRequest, type Dialect, MalformedAnswer, type Piece } from '../dialect.ts';
 import { PROVIDER_KINDS } from '../kinds.ts';
+import { Notes } from '../notes.ts';
 import { spliceMembers } from '../splice.ts';
 import { OpenAIEmbeddings } from './embeddings.ts';
 import { parseAnswer } from './parse-answer.ts';
@@ -18,7 +19,7 @@ export const openAIDialect: Dialect = {
 class OpenAICall implements ChatCall {
   readonly path = '/chat/completions';
   readonly body: Buffer;
-  readonly warnings: string[] = [];
+  readonly warnings: readonly string[];
 
   /**
    * The body as it came, with only `model`, (so that every stream can be billed) `stream_options.include_usage`, and what
@@ -31,25 +32,8 @@ class OpenAICall implements ChatCall {
     if (isStreamed && !wantsUsage) {
       edits.stream_options = JSON.stringify({ ...body.chat.stream_options, include_usage: true });
     }
-    this.#adapt(request, edits);
+    this.warnings = adapt(request, edits);
     this.body = Object.keys(edits).length > 0 ? spliceMembers(body.bytes, edits) : body.bytes;
-  }
-
-  #adapt({ kind, body: { chat } }: ChatRequest, edits: Record<string, string | null>): void {
-    const { name, refuses, renames } = PROVIDER_KINDS[kind];
-    for (const [member, other] of Object.entries(renames)) {
-      if (!Object.hasOwn(chat, member)) continue;
-      edits[member] = null;
-      if (chat[other] == null) edits[other] = JSON.stringify(chat[member]);
-    }
-    for (const member of refuses) {
-      delete edits[member];
-      if (!Object.hasOwn(chat, member)) continue;
-      edits[member] = null;
-      // Usage comes all the same from those that take no options.
-      if (chat[member] != null && member !== 'stream_options')
-        this.warnings.push(`\`${member}\` was left out: ${name} does not take it.`);
-    }
   }
 
   openStream(): OpenAIStream {
@@ -62,4 +46,23 @@ class OpenAICall implements ChatCall {
     if (chunk.error === null && chunk.choices.length === 0) throw new MalformedAnswer('sent an answer without choices');
     return { data: text, chunk };
   }
+}
+
+/** Adds what a kind needs changed. @returns what is lost by that */
+function adapt({ kind, body: { chat } }: ChatRequest, edits: Record<string, string | null>): readonly string[] {
+  const { name, refuses, renames } = PROVIDER_KINDS[kind];
+  for (const [member, other] of Object.entries(renames)) {
+    if (!Object.hasOwn(chat, member)) continue;
+    edits[member] = null;
+    if (chat[other] == null) edits[other] = JSON.stringify(chat[member]);
+  }
+  const notes = new Notes(name);
+  for (const member of refuses) {
+    delete edits[member];
+    if (!Object.hasOwn(chat, member)) continue;
+    edits[member] = null;
+    // Usage comes all the same from those that take no options.
+    if (chat[member] != null && member !== 'stream_options') notes.leftOut(member);
+  }
+  return notes.warnings;
 }
