@@ -27,6 +27,7 @@ function makeIntent(origin, number) {
     providerId,
     providerSlug: 'sandbox',
     providerKeyId: null,
+    usedOwnKey: false,
     model: 'small',
     priceVersionId: null,
     estimate: { inputTokens: 5, cost: 50n },
