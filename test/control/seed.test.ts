@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { SeedParts } from '../../src/control/seed/parts.ts';
 import { seed } from '../../src/control/seed.ts';
+import { systemKeyContext } from '../../src/gateway/snapshot/seal-context.ts';
 import { EMBEDDING_MODEL, SANDBOX_MODELS } from '../../src/gateway/upstream/sandbox/models.ts';
 import { hashApiKey, SecretBox } from '../../src/platform/crypto.ts';
 import { createPrisma } from '../../src/platform/database/prisma.ts';
@@ -78,7 +79,7 @@ describe('an empty database', () => {
     expect(Buffer.from(key?.ciphertext ?? []).toString('latin1')).not.toContain('gsk_');
     expect(logged.join()).toContain('OPENAI_API_KEY does not look like a key');
     expect(logged.join()).not.toMatch(/not a key|gsk_/);
-    expect(key && parts.secretBox.open(key, key.id)).toBe('gsk_1234567890abcdef');
+    expect(key && parts.secretBox.open(key, systemKeyContext(key))).toBe('gsk_1234567890abcdef');
   });
 
   it('gets the route default without targets', async () => {

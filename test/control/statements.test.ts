@@ -38,7 +38,16 @@ afterAll(() => server.close());
 
 it('every list costs the same number of statements, with everything below it, for few things and for many', async () => {
   expect(lists.map(({ name }) => name)).toEqual(
-    expect.arrayContaining(['providers', 'models', 'routes', 'budgets', 'requests', 'apiKeys', 'providerKeys']),
+    expect.arrayContaining([
+      'providers',
+      'models',
+      'routes',
+      'budgets',
+      'requests',
+      'apiKeys',
+      'providerKeys',
+      'myProviderKeys',
+    ]),
   );
   const before = await counts(FEW);
   await add(MANY);
@@ -114,6 +123,9 @@ async function add(count: number): Promise<void> {
         ...{ id, slug: `provider-${number}`, name: `Provider ${number}`, kind: 'CUSTOM', isEnabled: true },
         ...{ baseUrl: 'http://127.0.0.1:1/v1' },
         keys: { create: { ciphertext: Buffer.alloc(32), masterKeyVersion: 1, hint: 'sk-…a1b2' } },
+        userKeys: {
+          create: { userId: admin.id, ciphertext: Buffer.alloc(32), masterKeyVersion: 1, hint: 'sk-…a1b2' },
+        },
         models: { create: { name: 'm', displayName: 'M', priceVersion: { connectOrCreate: PRICE } } },
         health: { create: { status: 'ONLINE', checkedAt: new Date(), since: new Date() } },
       },

@@ -92,6 +92,18 @@ export function whole(content: string, more: object = {}) {
   };
 }
 
+function keyOf(slug: string): string {
+  return `key-of-${slug}-1234567890`;
+}
+
+/** Sets the key of such a provider anew, so that it does not rest for what it was at fault for. */
+export async function renewKey(server: TestServer, provider: string): Promise<void> {
+  const input = { provider, key: keyOf(provider) };
+  const document =
+    'mutation ($input: SetProviderKeyInput!) { setProviderKey(input: $input) { __typename ... on Error { message } } }';
+  await server.query(document, { input });
+}
+
 /** Creates providers for these upstreams, tried in this order by the route `default`. */
 export async function connectProviders(server: TestServer, upstreams: Record<string, Upstream>): Promise<void> {
   let priority = 1;
@@ -103,7 +115,7 @@ export async function connectProviders(server: TestServer, upstreams: Record<str
       baseUrl: upstream.url,
       isEnabled: true,
       priority: priority++,
-      apiKey: `key-of-${slug}-1234567890`,
+      apiKey: keyOf(slug),
       models: [{ name: 'm', inputPrice: '1', outputPrice: '2' }],
     };
     const created = await server.query<{ createProvider: { __typename: string } }, unknown>(

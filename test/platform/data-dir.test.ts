@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { chmod, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { DataDirInUseError, openDataDir } from '../../src/platform/data-dir.ts';
+import { addMasterKeyIn, DataDirInUseError, openDataDir } from '../../src/platform/data-dir.ts';
 import { StartError } from '../../src/platform/start-error.ts';
 import { temporaryFolder } from '../kit/folder.ts';
 
@@ -110,6 +110,18 @@ describe('secrets', () => {
     expect(made.jwtSecret.length).toBeGreaterThanOrEqual(32);
     expect(made.encryptionKeys.get(1)).toHaveLength(32);
     expect(await dataDir.secrets()).toEqual(made);
+    expect(await modeOf(join(folder.path, 'secrets.json'))).toBe(0o600);
+    await dataDir.close();
+  });
+
+  it('get one more master key, and keep what they have', async () => {
+    await using folder = await temporaryFolder();
+    const dataDir = await openDataDir(folder.path, own);
+    const made = await dataDir.secrets();
+    const added = await addMasterKeyIn(folder.path);
+    expect([...added.keys()]).toEqual([1, 2]);
+    expect(added.get(1)).toEqual(made.encryptionKeys.get(1));
+    expect(await dataDir.secrets()).toEqual({ ...made, encryptionKeys: added });
     expect(await modeOf(join(folder.path, 'secrets.json'))).toBe(0o600);
     await dataDir.close();
   });

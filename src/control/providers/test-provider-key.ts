@@ -3,22 +3,20 @@ import { builder } from '../schema/builder.ts';
 import type { Context } from '../schema/context.ts';
 import { directOutcome } from '../schema/result.ts';
 import { ProviderKey } from './provider-keys.ts';
-import { ProviderTest, takeTest } from './provider-test.ts';
-import { defaultModel, type TestOutcome } from './test-completion.ts';
+import { type ProviderTest, takeTest, testFields } from './provider-test.ts';
+import { defaultModel } from './test-completion.ts';
 
-type TestedKey = TestOutcome & { keyId: string };
-
-const TestProviderKeySuccess = builder.objectRef<TestedKey>('TestProviderKeySuccess').implement({
+const TestProviderKeySuccess = builder.objectRef<ProviderTest>('TestProviderKeySuccess').implement({
   description: 'The test was made. How the provider did with this key is in `status`.',
-  interfaces: [ProviderTest],
   fields: (t) => ({
     key: t.prismaField({
       type: ProviderKey,
       nullable: true,
       description: 'The key, which rests now if it was at fault. Null: it was deleted meanwhile.',
       resolve: (query, { keyId }, _args, { services }) =>
-        services.prisma.providerKey.findUnique({ ...query, where: { id: keyId } }),
+        keyId === null ? null : services.prisma.providerKey.findUnique({ ...query, where: { id: keyId } }),
     }),
+    ...testFields(t),
   }),
 });
 
@@ -35,7 +33,7 @@ builder.mutationField('testProviderKey', (t) =>
 );
 
 /** @throws ValidationError, NotFoundError, RateLimitedError */
-async function testProviderKey({ services, caller, signal }: Context, keyId: string): Promise<TestedKey> {
+async function testProviderKey({ services, caller, signal }: Context, keyId: string): Promise<ProviderTest> {
   const provider = services.snapshots.current.providers.find(({ keys }) => keys.some(({ id }) => id === keyId));
   if (!provider)
     throw new NotFoundError(
@@ -46,5 +44,5 @@ async function testProviderKey({ services, caller, signal }: Context, keyId: str
   if (provider.baseUrl === '') throw invalid('id', `The provider "${provider.slug}" has no address yet.`);
   takeTest(services.rateLimiter, caller);
   const outcome = await services.providerHealth.test(caller, provider, { model, message: null, keyId }, signal);
-  return { ...outcome, keyId };
+  return { ...outcome, providerId: provider.id, keyId };
 }

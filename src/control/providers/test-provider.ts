@@ -6,11 +6,9 @@ import { builder } from '../schema/builder.ts';
 import type { Context } from '../schema/context.ts';
 import { parseInput } from '../schema/parse-input.ts';
 import { directOutcome } from '../schema/result.ts';
-import { ProviderTest, takeTest } from './provider-test.ts';
+import { type ProviderTest, takeTest, testFields } from './provider-test.ts';
 import { Provider } from './provider-type.ts';
-import { defaultModel, type TestOutcome } from './test-completion.ts';
-
-type TestedProvider = TestOutcome & { providerId: string };
+import { defaultModel } from './test-completion.ts';
 
 const testProviderInput = z.object({
   id: z.string(),
@@ -32,9 +30,8 @@ const TestProvider = builder.inputType('TestProviderInput', {
   }),
 });
 
-const TestProviderSuccess = builder.objectRef<TestedProvider>('TestProviderSuccess').implement({
+const TestProviderSuccess = builder.objectRef<ProviderTest>('TestProviderSuccess').implement({
   description: 'The test was made. How the provider did is in `status`.',
-  interfaces: [ProviderTest],
   fields: (t) => ({
     provider: t.prismaField({
       type: Provider,
@@ -43,6 +40,7 @@ const TestProviderSuccess = builder.objectRef<TestedProvider>('TestProviderSucce
       resolve: (query, { providerId }, _args, { services }) =>
         services.prisma.provider.findUnique({ ...query, where: { id: providerId } }),
     }),
+    ...testFields(t),
   }),
 });
 
@@ -62,7 +60,7 @@ builder.mutationField('testProvider', (t) =>
 async function testProvider(
   { services, caller, signal }: Context,
   input: z.input<typeof testProviderInput>,
-): Promise<TestedProvider> {
+): Promise<ProviderTest> {
   const wanted = parseInput(testProviderInput, input);
   const { providers, providersById, providersBySlug } = services.snapshots.current;
   const provider = providersById.get(wanted.id.toLowerCase()) ?? providersBySlug.get(wanted.id);
@@ -75,5 +73,5 @@ async function testProvider(
   takeTest(services.rateLimiter, caller);
   const request = { model, message: wanted.message ?? null };
   const outcome = await services.providerHealth.test(caller, provider, request, signal);
-  return { ...outcome, providerId: provider.id };
+  return { ...outcome, providerId: provider.id, keyId: null };
 }

@@ -29,6 +29,7 @@ function makeIntent(origin, number, price) {
     providerId,
     providerSlug: 'sandbox',
     providerKeyId: null,
+    usedOwnKey: false,
     model: 'small',
     priceVersionId: price.id,
     estimate: { inputTokens: 5, cost: 50n },
