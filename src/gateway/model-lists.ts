@@ -13,11 +13,12 @@ import { Watchdog } from './upstream/watchdog.ts';
 const LARGEST_PAGE = 8 * 1024 * 1024;
 const MOST_PAGES = 20;
 const MOST_MODELS = 10_000;
+const NO_MODELS: ModelPage = { models: [], next: null };
 const NONE_TRIED: ReadonlySet<string> = new Set();
 
 export interface ListRequest {
   timeoutMs: number;
-  /** Whether the first page will do: that shows whether the provider is there. */
+  /** Whether it is only to be seen that the provider is there and takes the key; the models are not read then. */
   isCheck: boolean;
   signal: AbortSignal;
 }
@@ -71,11 +72,12 @@ export class ModelLists {
   async #readPage(
     provider: ProviderEntry,
     key: ProviderKey | null,
-    { timeoutMs, signal }: ListRequest,
+    { timeoutMs, isCheck, signal }: ListRequest,
     next: string | null,
     place: AttemptPlace,
   ): Promise<ModelPage | Failure> {
-    const path = modelListPath(provider.dialect, PROVIDER_KINDS[provider.kind].modelsPath ?? '/models', next);
+    const { modelsPath, checkPath } = PROVIDER_KINDS[provider.kind];
+    const path = modelListPath(provider.dialect, (isCheck ? checkPath : modelsPath) ?? '/models', next);
     const call = toUpstreamCall(provider, key, { path, accept: 'application/json', sandbox: null });
     const exchange = this.#transport.send('GET', call);
     const watchdog = new Watchdog(exchange, timeoutMs);
@@ -90,7 +92,8 @@ export class ModelLists {
       const body = await readAll(exchange, isAnswer ? LARGEST_PAGE : LARGEST_ERROR);
       const text = body?.toString('utf8') ?? '';
       if (!isAnswer) return readFailure(status, head.headers, text, place);
-      return body ? readModelPage(provider.dialect, text) : broken('sent a list of models larger than 8 MiB', place);
+      if (!body) return broken('sent a list of models larger than 8 MiB', place);
+      return isCheck && checkPath !== modelsPath ? NO_MODELS : readModelPage(provider.dialect, text);
     } catch (error) {
       if (error instanceof MalformedAnswer) return broken(error.message, place);
       return toBreak(error, place, status);

@@ -28,7 +28,7 @@ const ProviderKindInfo = builder.objectRef<Kind>('ProviderKindInfo').implement({
       resolve: ({ refuses }) => [...refuses],
     }),
     hasModelList: t.boolean({
-      description: 'Whether it lists its models: that is how it is checked without spending tokens.',
+      description: 'Whether it lists its models, for `discoverModels`.',
       resolve: ({ modelsPath }) => modelsPath !== null,
     }),
     hasEmbeddings: t.exposeBoolean('hasEmbeddings', { description: 'Whether it makes embeddings.' }),

@@ -72,7 +72,7 @@ export class Probes {
       const candidates = snapshots.current.providers.filter(
         (provider) =>
           isUsable(provider, NO_OWN_KEYS) &&
-          PROVIDER_KINDS[provider.kind].modelsPath !== null &&
+          PROVIDER_KINDS[provider.kind].checkPath !== null &&
           !this.#without.has(provider) &&
           !this.#hasTraffic(provider.id, Date.now() - intervalMs),
       );
@@ -103,14 +103,19 @@ export class Probes {
   }
 
   async #probe(provider: ProviderEntry): Promise<void> {
-    const first = await this.#look(provider);
-    if (first?.status !== 'OFFLINE') {
-      if (first) await this.#keep(provider.id, first);
-      return;
+    let seen = await this.#look(provider);
+    if (seen?.status === 'OFFLINE') {
+      await new Promise((resolve) => setTimeout(resolve, SECOND_LOOK_MS).unref());
+      seen = await this.#look(provider);
     }
-    await new Promise((resolve) => setTimeout(resolve, SECOND_LOOK_MS).unref());
-    const second = await this.#look(provider);
-    if (second) await this.#keep(provider.id, second);
+    if (seen && this.#isStillSo(provider)) await this.#keep(provider.id, seen);
+  }
+
+  /** Whoever got another address or key meanwhile is tested for it; what was seen before says nothing of that. */
+  #isStillSo({ id, baseUrl, keys }: ProviderEntry): boolean {
+    const now = this.#parts.snapshots.current.providersById.get(id);
+    const ids = (of: ProviderEntry['keys']) => of.map((key) => key.id).join();
+    return now !== undefined && now.baseUrl === baseUrl && ids(now.keys) === ids(keys);
   }
 
   /** Null: it says nothing of how the provider does. */
@@ -127,7 +132,11 @@ export class Probes {
       const detail = isSlow ? `${provider.slug} took ${(latencyMs / 1_000).toFixed(1)} s to list its models.` : null;
       return { ...seen, status: isSlow ? 'DEGRADED' : 'ONLINE', detail };
     }
-    const verdict = verdictOf({ status: 'FAILED', errorCode: failure.error.code, upstreamStatus });
+    // A key that may complete need not be allowed to list.
+    const isForbidden = upstreamStatus === 403 && failure.key === null;
+    const verdict = isForbidden
+      ? 'REFUSED'
+      : verdictOf({ status: 'FAILED', errorCode: failure.error.code, upstreamStatus });
     // It is there, and has no list: whether it answers completions is another question.
     if (verdict === 'REFUSED') this.#without.add(provider);
     if (verdict === null || verdict === 'REFUSED') return null;

@@ -22,8 +22,10 @@ export interface KindInfo {
   /** Its answers say what they cost, in USD. */
   reportsCost: boolean;
   docsUrl: string | null;
-  /** Where its list of models is, below its base URL: a check that costs nothing. Null: it has none. */
+  /** Where its list of models is, below its base URL; null: it has none. */
   modelsPath: string | null;
+  /** What is asked to see that it is there and takes the key, without spending tokens; null: there is nothing. */
+  checkPath: string | null;
   hasEmbeddings: boolean;
   /** Members of a chat completions body that its API refuses; they are left out on the way to it. */
   refuses: readonly string[];
@@ -42,6 +44,7 @@ const PLAIN: Omit<KindInfo, 'name'> = {
   reportsCost: false,
   docsUrl: null,
   modelsPath: '/models',
+  checkPath: '/models',
   hasEmbeddings: true,
   refuses: [],
   renames: {},
@@ -84,6 +87,8 @@ export const PROVIDER_KINDS = {
     priceList: 'openrouter',
     reportsCost: true,
     docsUrl: 'https://openrouter.ai/docs',
+    // Its list is public, and says nothing of the key.
+    checkPath: '/key',
   }),
   GROQ: keyed({
     name: 'Groq',
@@ -130,6 +135,9 @@ export const PROVIDER_KINDS = {
     keyVariable: 'COHERE_API_KEY',
     priceList: 'cohere',
     docsUrl: 'https://docs.cohere.com',
+    // Its compatibility API has no list.
+    modelsPath: null,
+    checkPath: null,
     // https://docs.cohere.com/docs/compatibility-api, "unsupported parameters"
     refuses: [
       ...['n', 'logit_bias', 'top_logprobs', 'store', 'metadata', 'modalities', 'prediction', 'audio', 'service_tier'],

@@ -96,6 +96,34 @@ test('one without a list is left alone, and nothing is concluded from that', asy
   expect((await health())?.status).toBe('ONLINE');
 }, 30_000);
 
+test('OpenRouter is asked about the key, because its list is for everybody', async () => {
+  answer = (response, received) =>
+    (received.headers.authorization === 'Bearer sk-or-good-1234567890' ? json({ data: {} }) : json({}, 401))(
+      response,
+      received,
+    );
+  await server.query('mutation ($input: CreateProviderInput!) { createProvider(input: $input) { __typename } }', {
+    input: {
+      name: 'Router',
+      kind: 'OPENROUTER',
+      baseUrl: upstream.url,
+      apiKey: 'sk-or-bad-1234567890',
+      models: [{ name: 'm' }],
+    },
+  });
+  const status = async () => {
+    const { data } = await server.query<{ provider: { health: Health | null } }, object>(
+      '{ provider(id: "router") { health { status } } }',
+    );
+    return data.provider.health?.status;
+  };
+  await eventually(async () => expect(await status()).toBe('OFFLINE'), 15_000);
+  await server.query(
+    'mutation { setProviderKey(input: { provider: "router", key: "sk-or-good-1234567890" }) { __typename } }',
+  );
+  await eventually(async () => expect(await status()).toBe('ONLINE'), 15_000);
+}, 40_000);
+
 test('of two servers over one database, one probes in an interval', async () => {
   const peer = await startPeer(server, { providerProbeIntervalSeconds: 1 });
   try {
