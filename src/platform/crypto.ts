@@ -61,13 +61,12 @@ export class SecretBox {
   ): string {
     const key = this.#key(masterKeyVersion);
     const bytes = Buffer.from(ciphertext);
+    if (firstContext === null) return decrypt(key, bytes, context);
     try {
-      if (bytes[0] !== FORMAT) throw new Error('This ciphertext has another format.');
-      return decrypt(key, bytes.subarray(1), context);
-    } catch (error) {
+      return decrypt(key, bytes, context);
+    } catch {
       // One nonce in 256 begins like the format, so only the tag tells them apart.
-      if (firstContext === null) throw error;
-      return decrypt(key, bytes, firstContext);
+      return decryptFirst(key, bytes, firstContext);
     }
   }
 
@@ -79,6 +78,12 @@ export class SecretBox {
 }
 
 function decrypt(key: Buffer, bytes: Buffer, context: string): string {
+  if (bytes[0] !== FORMAT) throw new Error('The ciphertext has another format.');
+  return decryptFirst(key, bytes.subarray(1), context);
+}
+
+/** What has no format: nonce, ciphertext, tag. */
+function decryptFirst(key: Buffer, bytes: Buffer, context: string): string {
   const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, NONCE_BYTES), { authTagLength: TAG_BYTES });
   decipher.setAAD(Buffer.from(context));
   decipher.setAuthTag(bytes.subarray(-TAG_BYTES));

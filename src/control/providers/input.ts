@@ -35,12 +35,14 @@ export const updateProviderInput = z.object({
   ...properties,
 });
 
-export const setProviderKeyInput = z.object({
-  provider: z.string(),
-  key: providerKey.nullish(),
-  name: name.nullish(),
-  weight: whole(1, 1_000).nullish(),
-});
+export const setProviderKeyInput = z
+  .object({
+    provider: z.string(),
+    key: providerKey.nullish(),
+    name: name.nullish(),
+    weight: whole(1, 1_000).nullish(),
+  })
+  .refine(({ key, weight }) => key != null || weight != null, { path: ['key'], error: 'must be given, or a weight' });
 
 export type CreateProviderInput = z.input<typeof createProviderInput>;
 export type UpdateProviderInput = z.input<typeof updateProviderInput>;

@@ -83,7 +83,7 @@ builder.mutationFields((t) => ({
     errors: outcome('provider', 'The provider as it is now.', ValidationError, ProviderNotFoundError, ConflictError),
     resolve: async (query, _root, { input }, { services, caller }) => {
       const id = await setProviderKey(services, caller, input);
-      services.providerHealth.testSoon(caller, id);
+      if (input.key != null) services.providerHealth.testSoon(caller, id);
       return readProvider(services.prisma, query, id);
     },
   }),

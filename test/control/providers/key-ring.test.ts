@@ -79,6 +79,7 @@ test('the weight of a key can be changed by who does not have the key', async ()
   const before = await keyNamed('weighed', 'second');
   await setKey({ provider: 'weighed', name: 'second', weight: 7 });
   expect(await keyNamed('weighed', 'second')).toEqual({ ...before, weight: 7 });
+  expect(await setKey({ provider: 'weighed', name: 'second' })).toMatchObject({ code: 'VALIDATION' });
   const refused = await setKey({ provider: 'weighed', name: 'third', weight: 7 });
   expect(refused).toMatchObject({ __typename: 'ValidationError', message: expect.stringContaining('must be given') });
 });
