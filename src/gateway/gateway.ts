@@ -7,7 +7,7 @@ import type { Caller } from './admission/caller.ts';
 import { sandboxControls } from './asked.ts';
 import { Attempt } from './attempt.ts';
 import type { CompletionEvent, CompletionReport, CompletionRequest } from './completion.ts';
-import type { LedgerWriter, RequestStatus } from './ledger/records.ts';
+import type { AttemptOutcome, LedgerWriter, RequestStatus } from './ledger/records.ts';
 import { ModelLists } from './model-lists.ts';
 import { receiveBody, receiveStream, toFailure } from './relay.ts';
 import { type KeyRest, KeyRing, keysOf } from './routing/keys.ts';
@@ -95,7 +95,7 @@ export class Gateway {
       yield* this.#tryTargets(run);
     } catch (thrown) {
       const error = this.#expected(thrown);
-      const report = run.open ? await this.#settle(run, run.open, 'FAILED', error).catch(() => null) : null;
+      const report = await this.#close(run, error).catch(() => null);
       yield { type: 'failed', error, report, requestId };
     } finally {
       request.signal?.removeEventListener('abort', leave);
@@ -136,19 +136,19 @@ export class Gateway {
   async *#tryTargets(run: Run): AsyncGenerator<CompletionEvent, void, undefined> {
     const { resolution, ownKeys } = run.admitted;
     const plan = new Plan(resolution.targets, (provider, tried) => this.#keys.choose(keysOf(provider, ownKeys), tried));
-    let previous: Attempt | null = null;
     for (let step = plan.first(); step; ) {
       const call = await this.#prepare(run, step);
       if (call instanceof ValidationError) {
         // This provider's dialect cannot say it; another one may.
         step = plan.after(step, 'OTHER_TARGET');
-        if (!step) throw await this.#closeAfter(run, previous, call);
+        if (!step) throw call;
         continue;
       }
       run.warnings = call.warnings;
       const attempt = new Attempt(run.admitted, run.origin, step);
-      await this.#intend(run, attempt, previous);
-      previous = attempt;
+      // Durable before anything is dispatched.
+      await this.#parts.ledger.intend(attempt.intent, attempt.price);
+      run.open = attempt;
       const failure = yield* this.#dispatch(run, attempt, call);
       if (!failure) return;
       attempt.upstreamStatus = failure.upstreamStatus;
@@ -158,8 +158,7 @@ export class Gateway {
         await this.#settleAttempt(run, attempt, failure.error);
         continue;
       }
-      const status = failure.error instanceof CancelledError ? 'CANCELLED' : 'FAILED';
-      const report = await this.#settle(run, attempt, status, failure.error);
+      const report = await this.#close(run, failure.error);
       yield { type: 'failed', error: failure.error, report, requestId: run.requestId };
     }
   }
@@ -191,30 +190,6 @@ export class Gateway {
     } finally {
       run.exchange = null;
     }
-  }
-
-  /** Makes the attempt durable before it is dispatched. */
-  async #intend(run: Run, attempt: Attempt, previous: Attempt | null): Promise<void> {
-    try {
-      await this.#parts.ledger.intend(attempt.intent, attempt.price);
-      run.open = attempt;
-    } catch (thrown) {
-      throw await this.#closeAfter(run, previous, thrown);
-    }
-  }
-
-  /**
-   * No further attempt can be made: the last one there was closes the completion, so that it is on the ledger without
-   * waiting for the next start.
-   * @returns why
-   */
-  async #closeAfter(run: Run, last: Attempt | null, thrown: unknown): Promise<unknown> {
-    const outcome = run.reports.at(-1);
-    if (last && outcome) {
-      const completion = outcomeOf(run, last, 'FAILED', this.#expected(thrown));
-      await this.#parts.ledger.settle({ intent: last.intent, attempt: outcome, completion }, last.price);
-    }
-    return thrown;
   }
 
   /** One upstream call. Returns what went wrong, or null when the answer is complete, settled and yielded. */
@@ -269,7 +244,20 @@ export class Gateway {
   /** Puts the end of an attempt that another one follows on the ledger. */
   async #settleAttempt(run: Run, attempt: Attempt, error: SignalboxError): Promise<void> {
     const outcome = endAttempt(run, attempt, 'FAILED', error);
+    run.last = attempt;
     await this.#parts.ledger.settle({ intent: attempt.intent, attempt: outcome, completion: null }, attempt.price);
+  }
+
+  /**
+   * Ends a completion that failed: with the attempt that is on its way, or, when none is, with the last one that ended, so
+   * that it is on the ledger without waiting for the next start. Null: nothing was ever sent.
+   */
+  async #close(run: Run, error: SignalboxError): Promise<CompletionReport | null> {
+    const status = error instanceof CancelledError ? 'CANCELLED' : 'FAILED';
+    if (run.open) return this.#settle(run, run.open, status, error);
+    const { last } = run;
+    const outcome = run.reports.at(-1);
+    return last && outcome ? this.#finish(run, last, outcome, status, error) : null;
   }
 
   /** Puts the end of the last attempt and of the completion on the ledger; then both are final. */
@@ -280,7 +268,17 @@ export class Gateway {
     error: SignalboxError | null,
   ): Promise<CompletionReport> {
     if (status === 'SUCCEEDED' && attempt.key) this.#keys.answered(attempt.key.id, attempt.intent.startedAt);
-    const outcome = endAttempt(run, attempt, status, error);
+    return this.#finish(run, attempt, endAttempt(run, attempt, status, error), status, error);
+  }
+
+  async #finish(
+    run: Run,
+    attempt: Attempt,
+    outcome: AttemptOutcome,
+    status: RequestStatus,
+    error: SignalboxError | null,
+  ): Promise<CompletionReport> {
+    run.last = null;
     const completion = outcomeOf(run, attempt, status, error);
     await this.#parts.ledger.settle({ intent: attempt.intent, attempt: outcome, completion }, attempt.price);
     const report = reportOf(run, completion);

@@ -23,6 +23,8 @@ export interface Run {
   reports: AttemptReport[];
   /** The attempt that is on its way: intended, not yet settled. */
   open: Attempt | null;
+  /** The last attempt that has ended, while the completion has not. */
+  last: Attempt | null;
   /** What of the request the provider did not get as it was sent. */
   warnings: readonly string[];
   /** The client has something of the answer; from here on no other provider can take over. */
@@ -56,6 +58,7 @@ export function startRun(requestId: string, request: CompletionRequest, admitted
     images: null,
     reports: [],
     open: null,
+    last: null,
     warnings: [],
     hasStarted: false,
   };

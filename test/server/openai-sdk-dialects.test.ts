@@ -1,5 +1,6 @@
 import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { eventually } from '../kit/eventually.ts';
 import { startServer, type TestServer } from '../kit/server.ts';
 
 /** The three sandboxes that every server has from its first start, each behind a route. */
@@ -203,3 +204,32 @@ describe.each(Object.entries(PROVIDERS))(
     });
   },
 );
+
+test('what a first provider failed at and a second cannot be asked is on the ledger as failed, once', async () => {
+  await server.query('mutation ($input: CreateRouteInput!) { createRoute(input: $input) { __typename } }', {
+    input: {
+      name: 'Then nothing',
+      targets: [
+        { provider: 'sandbox', models: ['sandbox-fault-status'], priority: 1 },
+        { provider: 'sandbox-gemini', models: ['sandbox-small'], priority: 2 },
+      ],
+    },
+  });
+  const image = { type: 'image_url' as const, image_url: { url: 'http://127.0.0.1/private.png' } };
+  const asked = client.chat.completions.create({ model: 'then-nothing', messages: [user([image])] });
+  const error = await asked.then(
+    () => expect.fail('it was answered'),
+    (thrown) => thrown as InstanceType<typeof OpenAI.APIError>,
+  );
+  expect(error).toMatchObject({ status: 400, code: 'validation' });
+  expect(error.message).toContain('is not a public address');
+  await eventually(async () => {
+    const { data } = await server.query<
+      { request: { status: string; attempts: { provider: string }[] } | null },
+      object
+    >('query ($id: ID!) { request(id: $id) { status attempts { provider status } } }', {
+      id: error.headers?.get('x-signalbox-request-id'),
+    });
+    expect(data.request).toEqual({ status: 'FAILED', attempts: [{ provider: 'sandbox', status: 'FAILED' }] });
+  });
+});
