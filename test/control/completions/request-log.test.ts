@@ -90,6 +90,7 @@ async function fill(): Promise<string[]> {
         status: isLast && !failed ? 'SUCCEEDED' : 'FAILED',
         provider_id: uuidv7(),
         provider_slug: 'groq',
+        used_own_key: false,
         model: 'llama',
         error_code: isLast && !failed ? null : index === 5 ? 'A_CODE_OF_THE_FUTURE' : 'UPSTREAM',
         latency_ms: 50,

@@ -141,7 +141,7 @@ export const chatBodies: fc.Arbitrary<Record<string, unknown>> = fc
         modalities: fc.constant(['text']),
         prediction: fc.constant({ type: 'content', content: 'x' }),
         web_search_options: fc.constant({}),
-        unknown_extra: fc.anything({ maxDepth: 1, maxKeys: 2 }).filter((one) => JSON.stringify(one) !== undefined),
+        unknown_extra: fc.jsonValue({ maxDepth: 1 }),
       },
       { requiredKeys: [] },
     ),
