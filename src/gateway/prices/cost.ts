@@ -2,6 +2,7 @@ import type { Picodollars } from '../../platform/money.ts';
 import { costOf, type PriceVersion, type Usage } from '../ledger/prices.ts';
 import type { AttemptOutcome } from '../ledger/records.ts';
 import type { Target } from '../routing/candidates.ts';
+import type { ProviderEntry } from '../snapshot/snapshot.ts';
 import { PROVIDER_KINDS } from '../upstream/kinds.ts';
 import { listPrice } from './price-list.ts';
 
@@ -45,7 +46,18 @@ type Model = Pick<Target['model'], 'name' | 'price'>;
 /** The model that answered, then the one that was asked for. */
 function modelsOf({ provider, model }: Target, answered: string | null): readonly Model[] {
   if (answered === null || answered === model.name) return [model];
-  return [provider.models.find(({ name }) => name === answered) ?? { name: answered, price: null }, model];
+  return [indexOf(provider).get(answered) ?? { name: answered, price: null }, model];
+}
+
+/** Made when a provider's answer first names another model than was asked for: lists have thousands. */
+const indexes = new WeakMap<ProviderEntry, ReadonlyMap<string, Model>>();
+
+function indexOf(provider: ProviderEntry): ReadonlyMap<string, Model> {
+  const known = indexes.get(provider);
+  if (known) return known;
+  const index = new Map(provider.models.map((model) => [model.name, model]));
+  indexes.set(provider, index);
+  return index;
 }
 
 function overrideOf(models: readonly Model[]): PriceVersion | null {
