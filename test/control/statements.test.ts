@@ -65,38 +65,41 @@ async function counts(atLeast: number): Promise<Record<string, number>> {
   if (atLeast === FEW) await add(FEW);
   const counted: Record<string, number> = {};
   for (const { name, type } of lists) {
-    const statements: string[] = [];
-    const prisma = createPrisma(server.connection, 2, (sql) => statements.push(sql));
-    const { pool, count } = countingPool(server);
-    // The first statement of a client asks for more than its own.
-    await prisma.$queryRaw`SELECT 1`;
-    statements.length = 0;
-    const page = isConnection(type) ? '(first: 100)' : '';
-    const operation = `{ ${name}${page} ${selection(type, DEPTH)} }`;
-    const { data, errors } = await executeWith(server, { prisma, pool } as Partial<Services>, operation);
-    await prisma.$disconnect();
-    expect(errors, name).toBeUndefined();
-    const list = data?.[name] as { nodes: object[] } | object[];
-    if (name !== 'providerKinds')
-      expect('nodes' in list ? list.nodes.length : list.length, name).toBeGreaterThanOrEqual(atLeast);
-    counted[name] = statements.length + count();
+    for (const way of isConnection(type) ? (['nodes', 'edges'] as const) : (['nodes'] as const)) {
+      const what = way === 'edges' ? `${name} by edges` : name;
+      const statements: string[] = [];
+      const prisma = createPrisma(server.connection, 2, (sql) => statements.push(sql));
+      const { pool, count } = countingPool(server);
+      // The first statement of a client asks for more than its own.
+      await prisma.$queryRaw`SELECT 1`;
+      statements.length = 0;
+      const page = isConnection(type) ? '(first: 100)' : '';
+      const operation = `{ ${name}${page} ${selection(type, DEPTH, way)} }`;
+      const { data, errors } = await executeWith(server, { prisma, pool } as Partial<Services>, operation);
+      await prisma.$disconnect();
+      expect(errors, what).toBeUndefined();
+      const list = data?.[name] as object[] | Record<typeof way, object[]>;
+      if (name !== 'providerKinds')
+        expect(Array.isArray(list) ? list.length : list[way].length, what).toBeGreaterThanOrEqual(atLeast);
+      counted[what] = statements.length + count();
+    }
   }
   return counted;
 }
 
-/** All fields that need no argument, down to a depth. */
-function selection(type: GraphQLOutputType, depth: number): string {
+/** All fields that need no argument, down to a depth, and of a connection either its nodes or its edges. */
+function selection(type: GraphQLOutputType, depth: number, way: 'nodes' | 'edges'): string {
   const named = getNamedType(type);
   if (isScalarType(named) || isEnumType(named)) return '';
   if (isUnionType(named) || isInterfaceType(named) || !isObjectType(named)) return '{ __typename }';
   const fields = Object.values(named.getFields()).filter(({ args, name }) => {
-    // `edges` holds the same as `nodes`, which Prisma would load twice.
-    return !args.some(isRequiredArgument) && name !== 'edges';
+    // `nodes` and `edges` hold the same, which Prisma would load twice.
+    return !args.some(isRequiredArgument) && name !== (way === 'nodes' ? 'edges' : 'nodes');
   });
   const selected = fields.flatMap((field) => {
     const isLeaf = isScalarType(getNamedType(field.type)) || isEnumType(getNamedType(field.type));
     if (isLeaf) return [field.name];
-    return depth > 0 ? [`${field.name} ${selection(field.type, depth - 1)}`] : [];
+    return depth > 0 ? [`${field.name} ${selection(field.type, depth - 1, way)}`] : [];
   });
   return `{ __typename ${selected.join(' ')} }`;
 }

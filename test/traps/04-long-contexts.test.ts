@@ -257,28 +257,37 @@ describe('a token that expires under an open socket', () => {
     await untilFollowed(0);
   });
 
-  async function shortToken(): Promise<string> {
-    const { id } = await server.services.prisma.user.findFirstOrThrow();
-    return new Tokens(JWT_SECRET, 2).sign(id);
+  interface FirstCredential {
+    credential: string;
+    /** Ends it; one that ends by itself needs nothing. */
+    end(): Promise<unknown>;
   }
 
-  async function keyToRevoke(): Promise<string> {
+  async function shortToken(): Promise<FirstCredential> {
+    const { id } = await server.services.prisma.user.findFirstOrThrow();
+    return { credential: await new Tokens(JWT_SECRET, 2).sign(id), end: async () => undefined };
+  }
+
+  async function keyToRevoke(): Promise<FirstCredential> {
     const { data } = await server.query<{ createApiKey: { key: string; apiKey: { id: string } } }, object>(
       'mutation { createApiKey(input: { name: "x", isAdmin: true }) { ... on CreateApiKeySuccess { key apiKey { id } } } }',
     );
     const { key, apiKey } = data.createApiKey;
-    setTimeout(() => void server.query(`mutation { revokeApiKey(id: "${apiKey.id}") { __typename } }`), 500);
-    return key;
+    const revoke = () => server.query(`mutation { revokeApiKey(id: "${apiKey.id}") { __typename } }`);
+    return { credential: key, end: revoke };
   }
 
   test.each([
     ['a token that expires', shortToken],
     ['a key that is revoked', keyToRevoke],
   ])('is closed by ours with 4403 for %s, and the client goes on with its next one', async (_what, makeFirst) => {
-    const credentials = [await makeFirst(), server.admin];
+    const { credential, end } = await makeFirst();
+    const credentials = [credential, server.admin];
     const { state, client } = keepFollowing(server.url, async () => credentials.shift() ?? server.admin);
     await untilFollowed();
     news.publish(1);
+    await eventually(() => expect(state.events).toBe(1));
+    await end();
     await eventually(() => expect(state).toMatchObject({ connections: 2, codes: [4403] }));
     await untilFollowed();
     news.publish(2);

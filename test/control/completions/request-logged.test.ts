@@ -272,7 +272,8 @@ describe('what it costs', () => {
     expect(await statements(counts, 20, user)).toEqual([1, 1]);
   });
 
-  it('nothing when nobody follows any more', async () => {
+  // A busy machine can miss the limit by itself.
+  it('nothing when nobody follows any more', { retry: 3 }, async () => {
     const { seqs, stop } = follow(server);
     await untilFollowed(server, 1);
     const first = await commitRows(server.services.pool, alike(1));
