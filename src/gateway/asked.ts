@@ -24,6 +24,7 @@ export function promptOf(asked: Asked): { text: string; tokens: number } {
 export function sandboxControls(asked: Asked, header: string | null): string | null {
   const member = 'chat' in asked ? asked.chat.sandbox : asked.embeddings.sandbox;
   if (!isRecord(member)) return header;
-  const pairs = Object.entries(member).map(([name, value]) => `${name}=${String(value)}`);
+  const scalars = Object.entries(member).filter(([, value]) => typeof value !== 'object');
+  const pairs = scalars.map(([name, value]) => `${name}=${value}`);
   return [...(header ? [header] : []), ...pairs].join(';').replace(/[^\x20-\x7e]/g, '?');
 }

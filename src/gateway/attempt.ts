@@ -30,16 +30,18 @@ export class Attempt {
   price: PriceVersion | null;
   /** Milliseconds from the completion's start to the first meaningful event, for streams. */
   timeToFirstTokenMs: number | null = null;
+  #usageSoFar: Usage | null = null;
   readonly #admitted: Admitted;
   readonly #target: Target;
   /** The beginning of what was relayed, and how long all of it is: enough to estimate its tokens. */
   #relayed = '';
   #relayedLength = 0;
 
-  constructor(admitted: Admitted, origin: CompletionOrigin, { target, key, number }: Step) {
+  /** @param raisedLimit as `DialectCall` has it */
+  constructor(admitted: Admitted, origin: CompletionOrigin, { target, key, number }: Step, raisedLimit: number | null) {
     const { bytes } = admitted.asked;
     const { provider, model } = target;
-    const bound = outputBound(admitted.asked, model.maxOutputTokens);
+    const bound = raisedLimit ?? outputBound(admitted.asked, model.maxOutputTokens);
     this.#admitted = admitted;
     this.provider = provider;
     this.key = key;
@@ -68,6 +70,7 @@ export class Attempt {
   note(chunk: Chunk): void {
     this.finishReason ??= chunk.finishReasons[0]?.reason ?? null;
     if (chunk.usage) this.usage = chunk.usage;
+    if (chunk.usageSoFar) this.#usageSoFar = chunk.usageSoFar;
     this.reportedCost = chunk.cost ?? this.reportedCost;
     // A provider may hand over to another model, and says so when it does.
     this.answeredModel = chunk.model ?? this.answeredModel;
@@ -145,11 +148,11 @@ export class Attempt {
   }
 
   #countedUsage(): Usage {
+    const outputTokens = countTokens(this.#relayed, this.#relayedLength);
+    const told = this.#usageSoFar;
+    // The prompt's is told at the beginning, and exact; of the answer more came since.
+    if (told) return { ...told, outputTokens: Math.max(told.outputTokens ?? 0, outputTokens) };
     const { text, tokens } = promptOf(this.#admitted.asked);
-    return {
-      ...UNKNOWN_USAGE,
-      inputTokens: countTokens(text) + tokens,
-      outputTokens: countTokens(this.#relayed, this.#relayedLength),
-    };
+    return { ...UNKNOWN_USAGE, inputTokens: countTokens(text) + tokens, outputTokens };
   }
 }

@@ -1,4 +1,4 @@
-import { CancelledError, OverloadedError, SignalboxError, ValidationError } from '../platform/errors.ts';
+import { CancelledError, invalid, OverloadedError, SignalboxError, ValidationError } from '../platform/errors.ts';
 import { uuidv7 } from '../platform/ids.ts';
 import type { Log } from '../platform/log.ts';
 import type { Settings } from '../platform/settings.ts';
@@ -136,21 +136,23 @@ export class Gateway {
   async *#tryTargets(run: Run): AsyncGenerator<CompletionEvent, void, undefined> {
     const { resolution, ownKeys } = run.admitted;
     const plan = new Plan(resolution.targets, (provider, tried) => this.#keys.choose(keysOf(provider, ownKeys), tried));
+    let failed: SignalboxError | null = null;
     for (let step = plan.first(); step; ) {
       const call = await this.#prepare(run, step);
       if (call instanceof ValidationError) {
         // This provider's dialect cannot say it; another one may.
         step = plan.after(step, 'OTHER_TARGET');
-        if (!step) throw call;
+        if (!step) throw failed ?? call;
         continue;
       }
       run.warnings = call.warnings;
-      const attempt = new Attempt(run.admitted, run.origin, step);
+      const attempt = new Attempt(run.admitted, run.origin, step, call.raisedLimit ?? null);
       // Durable before anything is dispatched.
       await this.#parts.ledger.intend(attempt.intent, attempt.price);
       run.open = attempt;
       const failure = yield* this.#dispatch(run, attempt, call);
       if (!failure) return;
+      failed = failure.error;
       attempt.upstreamStatus = failure.upstreamStatus;
       if (failure.key && attempt.key) this.#keys.rest(attempt.key.id, failure.key, failure.retryAfterMs);
       step = run.hasStarted ? null : plan.after(step, failure.remedy);
@@ -175,6 +177,8 @@ export class Gateway {
       return dialect.prepare({ body: asked, isStreamed, wantsUsage, images, ...facts });
     } catch (error) {
       if (error instanceof ValidationError) return error;
+      // What JSON.parse reads at any depth, JSON.stringify writes only down to the end of the stack.
+      if (error instanceof RangeError) return invalid('', 'The request is nested too deeply for this provider.');
       throw error;
     }
   }

@@ -60,7 +60,7 @@ export class ModelLists {
         if (page.key && key) this.#keys.rest(key.id, page.key, page.retryAfterMs);
         return { ...outcome, failure: page, upstreamStatus: page.upstreamStatus };
       }
-      if (key) this.#keys.answered(key.id, startedAt);
+      if (key) this.#keys.accepted(key.id, startedAt);
       outcome.upstreamStatus = 200;
       models.push(...page.models.slice(0, MOST_MODELS - models.length));
       next = page.next;

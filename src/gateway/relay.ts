@@ -2,7 +2,7 @@ import type { SignalboxError } from '../platform/errors.ts';
 import { CancelledError, UpstreamError, UpstreamTimeoutError } from '../platform/errors.ts';
 import type { Attempt } from './attempt.ts';
 import type { StreamEvent } from './completion.ts';
-import { type Chunk, isMeaningful } from './upstream/chunk.ts';
+import { type Chunk, chunkOf, isMeaningful } from './upstream/chunk.ts';
 import { type DialectCall, MalformedAnswer, type Piece, type StreamReader } from './upstream/dialect.ts';
 import { type AttemptPlace, type Failure, readBreak, readFailure } from './upstream/failure.ts';
 import { SseReader } from './upstream/sse.ts';
@@ -15,6 +15,7 @@ const LARGEST_ANSWER = 16 * 1024 * 1024;
 export const LARGEST_ERROR = 64 * 1024;
 /** Events that say nothing yet, kept until the first one that does. */
 const MOST_HELD_EVENTS = 1_000;
+const MOST_HELD_CHARACTERS = 4 * 1024 * 1024;
 
 /** The answer broke off or never came. */
 export class RelayFailure extends Error {
@@ -47,7 +48,7 @@ export async function receiveBody(exchange: Exchange, call: DialectCall, attempt
   if (!body) throw brokenBy(attempt, 'sent an answer larger than 16 MiB');
   const text = body.toString('utf8');
   const { data, chunk } = call.readAnswer(text);
-  if (chunk.error !== null) throw new RelayFailure(readFailure(200, {}, data, attempt.place));
+  if (chunk.error !== null) throw failureIn({ data, chunk }, attempt);
   attempt.note(chunk);
   return { body: data === text ? body : Buffer.from(data), chunk };
 }
@@ -75,18 +76,22 @@ export async function* receiveStream(
   const sse = new SseReader();
   let held: StreamEvent[] = [];
   let isHolding = true;
+  let heldCharacters = 0;
+  let isFirst = true;
   let seq = 0;
   for (let isOver = false; !isOver; ) {
     if (!isHolding) watchdog.arm('STALL', limits.stallMs);
     const bytes = await readUnlessFinished(exchange, reader);
     if (!isHolding) watchdog.disarm();
+    if (isFirst && bytes && isJson(bytes)) throw await refuseBody(exchange, bytes, attempt);
+    isFirst = false;
     const events: StreamEvent[] = held;
     let usageEvent: string | null = null;
     let failure: RelayFailure | null = null;
     isOver = bytes === null;
     for (const { data, chunk } of piecesOf(bytes ? sse.push(bytes) : sse.end(), reader, isOver)) {
       if (chunk.error !== null) {
-        failure = new RelayFailure(readFailure(200, {}, data, attempt.place));
+        failure = failureIn({ data, chunk }, attempt);
         break;
       }
       attempt.note(chunk);
@@ -98,18 +103,24 @@ export async function* receiveStream(
         isHolding = false;
         watchdog.disarm();
         attempt.timeToFirstTokenMs = Date.now() - attempt.intent.origin.startedAt;
-      }
+      } else if (isHolding) heldCharacters += data.length;
       events.push({ seq: seq++, data, text: chunk.text, reasoning: chunk.reasoning, toolCalls: chunk.toolCalls });
     }
     isOver ||= reader.isDone;
-    if (isHolding && events.length > MOST_HELD_EVENTS)
-      throw brokenBy(attempt, 'sent a thousand events without content');
+    if (isHolding && (events.length > MOST_HELD_EVENTS || heldCharacters > MOST_HELD_CHARACTERS))
+      throw brokenBy(attempt, 'sent a thousand events, or 4 MiB of them, without content');
     held = isHolding ? events : [];
     if (!isHolding && (events.length > 0 || usageEvent)) yield { events, usageEvent };
     if (failure) throw failure;
   }
   if (!reader.isFinished) throw brokenBy(attempt, 'ended the stream without a finish reason');
   exchange.drain();
+}
+
+/** An error that stands where an answer should. It may say what was used up all the same. */
+function failureIn({ data, chunk }: Piece, attempt: Attempt): RelayFailure {
+  if (chunk.usage) attempt.note(chunkOf({ usage: chunk.usage, model: chunk.model }));
+  return new RelayFailure(readFailure(200, {}, data, attempt.place));
 }
 
 /** What the events of one read amount to; with the last of them, what was kept back. */
@@ -137,6 +148,21 @@ export function toBreak(thrown: unknown, place: AttemptPlace, upstreamStatus: nu
   if (thrown instanceof DeadlineError)
     return { error: deadline(thrown, place), remedy: 'OTHER_TARGET', key: null, retryAfterMs: null, upstreamStatus };
   return readBreak(thrown, place, upstreamStatus);
+}
+
+/** No line of an event stream begins like this. */
+function isJson(bytes: Buffer): boolean {
+  return /^\s*\{/.test(bytes.toString('latin1', 0, 100));
+}
+
+/** A body although a stream was asked for: mostly an error behind a 200. */
+async function refuseBody(exchange: Exchange, first: Buffer, attempt: Attempt): Promise<RelayFailure> {
+  const rest = await readAll(exchange, LARGEST_ERROR);
+  const text = Buffer.concat([first, rest ?? Buffer.alloc(0)]).toString('utf8');
+  const isError = /"error"\s*:\s*[{"]/.test(text);
+  return isError
+    ? new RelayFailure(readFailure(200, {}, text, attempt.place))
+    : brokenBy(attempt, 'sent an answer that is no stream');
 }
 
 async function receiveHead(exchange: Exchange, attempt: Attempt): Promise<void> {

@@ -76,6 +76,11 @@ export class KeyRing {
     if (rest && startedAt >= rest.since) this.#rests.delete(keyId);
   }
 
+  /** The provider took the key for what costs nothing: it is not rejected, but may still be limited. */
+  accepted(keyId: string, startedAt: number): void {
+    if (this.#rests.get(keyId)?.reason === 'REJECTED') this.answered(keyId, startedAt);
+  }
+
   /** Null: it does not rest now. */
   restOf(keyId: string, now = Date.now()): Readonly<KeyRest> | null {
     const rest = this.#rests.get(keyId);

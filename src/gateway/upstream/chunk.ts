@@ -13,6 +13,8 @@ export interface Chunk {
   /** Indices of all choices that the event names. */
   choices: readonly number[];
   usage: Usage | null;
+  /** What was used when the event was sent, told again at the end; it counts where the end never comes. */
+  usageSoFar: Usage | null;
   /** What the provider says that the call cost. */
   cost: Picodollars | null;
   /** An event that only brings usage; relayed only to clients that asked for it. */
@@ -41,6 +43,7 @@ const NOTHING: Chunk = {
   finishReasons: [],
   choices: [],
   usage: null,
+  usageSoFar: null,
   cost: null,
   isUsageOnly: false,
   model: null,

@@ -69,6 +69,8 @@ export interface DialectCall {
   body: Buffer;
   /** What of the request the provider does not get as it was sent, a sentence each. */
   warnings: readonly string[];
+  /** The most tokens that may be answered, where that is more than the client asked for. */
+  raisedLimit?: number;
   /**
    * Reads an answer that was not streamed.
    * @throws MalformedAnswer

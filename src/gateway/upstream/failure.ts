@@ -44,6 +44,7 @@ export interface AttemptPlace {
 
 /** A limit that money lifts, not time: nobody comes back to it within the hour. */
 const QUOTA_REST_MS = 3_600_000;
+const LONGEST_MESSAGE = 8_192;
 /** What clients are told to wait where a provider does not say. */
 const DEFAULT_RETRY_SECONDS = 5;
 
@@ -53,8 +54,12 @@ const DEFAULT_RETRY_SECONDS = 5;
  */
 export function readFailure(status: number, headers: IncomingHttpHeaders, body: string, place: AttemptPlace): Failure {
   const told = parseProviderError(body);
+  // A text longer than this is no explanation, and patterns are matched against it.
+  told.message = told.message.slice(0, LONGEST_MESSAGE);
   const said = quote(told.message, place.secret);
-  const effective = status < 400 ? (told.status ?? status) : status;
+  const named = status < 400 ? (told.status ?? status) : status;
+  // Anthropic tells an empty account as a bad request.
+  const effective = named === 400 && /^your credit balance is too low/i.test(told.message) ? 402 : named;
   const wait = retryAfterMs(headers, told, Date.now());
   const failed = (error: SignalboxError, remedy: Remedy, key: Failure['key'] = null, rest = wait): Failure => ({
     error,
@@ -146,7 +151,7 @@ const TOO_LONG = new RegExp(
   [
     'maximum context length|max context length|context window|context[_ ]length[_ ]exceeded',
     'prompt (is )?too long|prompt contains \\d+ tokens|too large for model|request too large for',
-    'input token count .*exceeds|input length and `?max_tokens`? exceed|total length of all messages is too long',
+    'input token count .{0,100}exceeds|input length and `?max_tokens`? exceed|total length of all messages is too long',
     'too many tokens: (total|size)|exceeds? the (available )?context size|input is too long',
     '`?inputs`? tokens \\+ `?max_new_tokens`? must be',
   ].join('|'),
@@ -164,22 +169,31 @@ function isContextLength({ names, message, status }: ProviderError, { inputToken
 function isFiltered({ names, message }: ProviderError): boolean {
   const isNamed = ['content_filter', 'content_policy_violation', 'moderation_blocked'].some((name) => names.has(name));
   // OpenRouter's moderation answers 403.
-  return isNamed || /requires moderation|flagged (by|for) .*moderation|input was flagged/i.test(message);
+  return isNamed || /requires moderation|flagged (by|for) .{0,100}moderation|input was flagged/i.test(message);
 }
 
 /** Most providers say 401; Gemini says 400, and some 403. */
-function isKeyRejected(status: number, { names, message }: ProviderError): boolean {
+function isKeyRejected(status: number, { names, message, param }: ProviderError): boolean {
   if (status === 401 || names.has('api_key_invalid') || names.has('invalid_api_key')) return true;
-  if (status !== 400 && status !== 403) return false;
-  const isAboutKey = /api[ _-]?key|access token|credential/i.test(message);
-  return isAboutKey && /not valid|invalid|incorrect|expired|revoked|disabled|suspended|leaked|not found/i.test(message);
+  // What a request is refused for repeats words of the client's, such as a tool called `get_api_key`: a text about the
+  // key begins with it, and names no parameter.
+  return (status === 400 || status === 403) && param === null && BAD_KEY.test(message);
 }
+
+const BAD_KEY = new RegExp(
+  [
+    '^\\W{0,3}((your|the|this|provided|supplied) ){0,2}(api[ _-]?key|access token|credentials?)\\b.{0,80}\\b',
+    '(not valid|invalid|incorrect|expired|revoked|disabled|suspended|leaked|not found)|',
+    '^\\W{0,3}(invalid|incorrect|expired|revoked|disabled) (api[ _-]?key|access token|credentials?)\\b',
+  ].join(''),
+  'i',
+);
 
 /** Used up until somebody pays, rather than too many at once. */
 function isQuota({ names, message }: ProviderError): boolean {
   if (['insufficient_quota', 'billing_hard_limit_reached', 'credits_exhausted'].some((name) => names.has(name)))
     return true;
-  return /spend(ing)? limit|credit balance|out of credits|usage limits?.*regain access|PerDay/i.test(message);
+  return /spend(ing)? limit|credit balance|out of credits|usage limits?.{0,200}regain access|PerDay/i.test(message);
 }
 
 /** The parameter that the provider names, if it looks like one and is not the key. */

@@ -1,3 +1,4 @@
+import { storable } from '../../platform/storable.ts';
 import { isRecord } from './body.ts';
 import { type DialectName, MalformedAnswer } from './dialect.ts';
 
@@ -17,6 +18,7 @@ export interface ModelPage {
 }
 
 const MOST = 2_147_483_647;
+const LONGEST_TOKEN = 4_096;
 /** Names that the catalog takes. */
 const NAME = /^[^\s\p{C}]{1,200}$/u;
 /** What each dialect calls the rest of a list, and how much of it comes at once. */
@@ -51,8 +53,8 @@ export function readModelPage(dialect: DialectName, text: string): ModelPage {
 }
 
 function nextOf(dialect: DialectName, page: Record<string, unknown>): string | null {
-  if (dialect === 'ANTHROPIC') return page.has_more === true ? textOf(page.last_id) : null;
-  return dialect === 'GEMINI' ? textOf(page.nextPageToken) : null;
+  if (dialect === 'ANTHROPIC') return page.has_more === true ? tokenOf(page.last_id) : null;
+  return dialect === 'GEMINI' ? tokenOf(page.nextPageToken) : null;
 }
 
 /** Models that neither answer nor embed are for other things. */
@@ -97,6 +99,19 @@ function count(value: unknown): number | null {
   return Number.isInteger(value) && (value as number) > 0 && (value as number) <= MOST ? (value as number) : null;
 }
 
+/** What leads to the next page is the provider's own, and goes back as it came. */
+function tokenOf(value: unknown): string | null {
+  return typeof value === 'string' && value !== '' && value.length <= LONGEST_TOKEN ? storable(value) : null;
+}
+
+/** A name for people, in one line. */
 function textOf(value: unknown): string | null {
-  return typeof value === 'string' && value.trim() !== '' ? value.trim().slice(0, 200) : null;
+  if (typeof value !== 'string') return null;
+  const text = storable(
+    value
+      .replace(/[\s\p{Cc}]+/gu, ' ')
+      .trim()
+      .slice(0, 200),
+  );
+  return text === '' ? null : text;
 }

@@ -48,12 +48,13 @@ export class SseReader {
 
 /**
  * The events that stand in the data of one: several, where a provider leaves out the blank lines between them and each
- * line is whole by itself.
+ * line is whole by itself. Otherwise the lines are one event, written on one line as it is relayed: between the tokens
+ * of JSON, which is the only place for a line to end, a space is as good.
  */
 function eventsIn(data: string): string[] {
   if (!data.includes('\n')) return [data];
   const lines = data.split('\n').filter((line) => line.trim() !== '');
-  return lines.length > 1 && lines.every(isWhole) ? lines : [data];
+  return lines.length > 1 && lines.every(isWhole) ? lines : [lines.join(' ')];
 }
 
 function isWhole(line: string): boolean {

@@ -5,7 +5,7 @@ import { SseReader } from '../../../src/gateway/upstream/sse.ts';
 const STREAM = Buffer.from(
   ': hello\r\n\r\ndata: {"text":"grüße 🚂"}\r\n\r\nevent: x\ndata: {"a":\ndata: 1}\n\ndata: [DONE]\n\n',
 );
-const EVENTS = ['{"text":"grüße 🚂"}', '{"a":\n1}', '[DONE]'];
+const EVENTS = ['{"text":"grüße 🚂"}', '{"a": 1}', '[DONE]'];
 
 function read(pieces: Buffer[]): string[] {
   const reader = new SseReader();

@@ -10,13 +10,13 @@ type ImageType = Anthropic.Base64ImageSource['media_type'];
 const IMAGE_TYPES = new Set(['image/jpeg', 'image/png', 'image/gif', 'image/webp']);
 
 /**
- * The content of a message as blocks. Empty texts are left out: Anthropic refuses them.
+ * The content of a message as blocks. Texts of nothing but white space are left out: Anthropic refuses them.
  * @param path where the content stands in the body, for errors
  * @throws ValidationError for what no block can hold
  */
 export function toBlocks(content: unknown, path: string, notes: Notes): Block[] {
   if (content == null) return [];
-  if (typeof content === 'string') return content === '' ? [] : [{ type: 'text', text: content }];
+  if (typeof content === 'string') return content.trim() === '' ? [] : [{ type: 'text', text: content }];
   if (!Array.isArray(content)) throw invalid(path, 'must be a text or a list of parts');
   return content.flatMap((part, at) => toBlock(part, `${path}.${at}`, notes));
 }
@@ -30,7 +30,7 @@ export function toText(content: unknown, path: string, notes: Notes): Anthropic.
 }
 
 function toBlock(part: unknown, path: string, notes: Notes): Block[] {
-  if (typeof part === 'string') return part === '' ? [] : [{ type: 'text', text: part }];
+  if (typeof part === 'string') return part.trim() === '' ? [] : [{ type: 'text', text: part }];
   if (!isRecord(part)) throw invalid(path, 'must be an object with a type');
   const cache = cacheOf(part);
   switch (part.type) {
@@ -40,7 +40,7 @@ function toBlock(part: unknown, path: string, notes: Notes): Block[] {
     case 'refusal': {
       const text = part.type === 'refusal' ? part.refusal : part.text;
       if (typeof text !== 'string') throw invalid(path, 'must have a text');
-      return text === '' ? [] : [{ type: 'text', text, ...cache }];
+      return text.trim() === '' ? [] : [{ type: 'text', text, ...cache }];
     }
     case 'image_url': {
       const url = isRecord(part.image_url) ? part.image_url.url : part.image_url;
@@ -62,9 +62,10 @@ function toBlock(part: unknown, path: string, notes: Notes): Block[] {
 function toImageSource(url: string, path: string): Anthropic.ImageBlockParam['source'] {
   const data = parseDataUrl(url);
   if (data) {
-    if (!IMAGE_TYPES.has(data.mediaType))
+    const mediaType = data.mediaType === 'image/jpg' ? 'image/jpeg' : data.mediaType;
+    if (!IMAGE_TYPES.has(mediaType))
       throw invalid(path, 'must be a JPEG, PNG, GIF or WebP image, as base64, for Anthropic');
-    return { type: 'base64', media_type: data.mediaType as ImageType, data: data.data };
+    return { type: 'base64', media_type: mediaType as ImageType, data: data.data };
   }
   if (!/^https?:\/\//i.test(url)) throw invalid(path, 'must be an http address or a data URL');
   return { type: 'url', url };

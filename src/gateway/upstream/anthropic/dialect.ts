@@ -20,6 +20,7 @@ class AnthropicCall implements ChatCall {
   readonly path = '/messages';
   readonly body: Buffer;
   readonly warnings: readonly string[];
+  readonly raisedLimit: number;
   readonly #answerTool: string | null;
   readonly #identity: AnswerIdentity;
 
@@ -27,6 +28,7 @@ class AnthropicCall implements ChatCall {
     const { params, warnings, answerTool } = toAnthropic(request);
     this.body = Buffer.from(JSON.stringify(params));
     this.warnings = warnings;
+    this.raisedLimit = params.max_tokens;
     this.#answerTool = answerTool;
     this.#identity = {
       id: `chatcmpl-${request.requestId}`,

@@ -24,7 +24,7 @@ export function toConversation(messages: readonly unknown[], notes: Notes): Conv
     if (!isRecord(message)) throw invalid(path, 'must be an object');
     const { role, content } = message;
     if (role === 'system' || role === 'developer') {
-      conversation.system.push(...toText(content, `${path}.content`, notes));
+      for (const text of toText(content, `${path}.content`, notes)) conversation.system.push(text);
     } else if (role === 'assistant') {
       say(conversation, 'assistant', toAssistant(message, path, notes));
     } else if (role === 'tool' || role === 'function') {
@@ -42,7 +42,7 @@ export function toConversation(messages: readonly unknown[], notes: Notes): Conv
 function say({ messages }: Conversation, role: 'user' | 'assistant', content: Block[]): void {
   if (content.length === 0) return;
   const last = messages.at(-1);
-  if (last?.role === role) last.content.push(...content);
+  if (last?.role === role) for (const block of content) last.content.push(block);
   else messages.push({ role, content });
 }
 
@@ -54,29 +54,52 @@ function resultsFirst(content: Block[]): void {
 
 function toAssistant(message: Record<string, unknown>, path: string, notes: Notes): Block[] {
   const { content, tool_calls: calls, reasoning_details: details, refusal } = message;
-  const blocks: Block[] = toThinking(details);
-  blocks.push(...(toBlocks(content ?? refusal, `${path}.content`, notes) as Block[]));
-  if (Array.isArray(calls)) blocks.push(...calls.map((call, at) => toToolUse(call, `${path}.tool_calls.${at}`)));
-  return blocks;
+  return [
+    ...toThinking(details),
+    ...toBlocks(content ?? refusal, `${path}.content`, notes),
+    ...(Array.isArray(calls) ? calls.map((call, at) => toToolUse(call, `${path}.tool_calls.${at}`)) : []),
+  ];
 }
 
 /** The thinking of an earlier answer, as this dialect told it; only what is signed can be sent back. */
 function toThinking(details: unknown): Block[] {
   if (!Array.isArray(details)) return [];
-  return details.filter(isRecord).flatMap((detail): Block[] => {
-    const { type, text, signature, data } = detail;
-    if (type === 'reasoning.text' && typeof text === 'string' && typeof signature === 'string')
-      return [{ type: 'thinking', thinking: text, signature }];
+  return joined(details.filter(isRecord)).flatMap(({ type, text, signature, data, format }): Block[] => {
+    // OpenRouter names whose reasoning it is; another model's means nothing here.
+    if (typeof format === 'string' && !format.startsWith('anthropic')) return [];
+    if (type === 'reasoning.text' && typeof signature === 'string')
+      return [{ type: 'thinking', thinking: typeof text === 'string' ? text : '', signature }];
     if (type === 'reasoning.encrypted' && typeof data === 'string') return [{ type: 'redacted_thinking', data }];
     return [];
   });
+}
+
+/** A stream tells the text of a detail piece by piece and then its signature; clients that keep the pieces send them so. */
+function joined(details: readonly Record<string, unknown>[]): Record<string, unknown>[] {
+  const whole: Record<string, unknown>[] = [];
+  for (const detail of details) {
+    const last = whole.at(-1);
+    const continues = last?.type === 'reasoning.text' && detail.type === last.type && detail.index === last.index;
+    if (!last || !continues || detail.index == null) {
+      whole.push({ ...detail });
+      continue;
+    }
+    if (typeof detail.text === 'string') last.text = (typeof last.text === 'string' ? last.text : '') + detail.text;
+    if (typeof detail.signature === 'string') last.signature = detail.signature;
+  }
+  return whole;
 }
 
 function toToolUse(call: unknown, path: string): Anthropic.ToolUseBlockParam {
   const { id, function: called } = isRecord(call) ? call : {};
   const { name, arguments: text } = isRecord(called) ? called : {};
   if (typeof id !== 'string' || typeof name !== 'string') throw invalid(path, 'must have an id and a function name');
-  return { type: 'tool_use', id, name, input: parseCallArguments(text, `${path}.function.arguments`) };
+  return { type: 'tool_use', id: safeId(id), name, input: parseCallArguments(text, `${path}.function.arguments`) };
+}
+
+/** Anthropic takes letters, digits, `_` and `-` only; other providers' ids have more (`functions.f:0`). */
+function safeId(id: string): string {
+  return id.replace(/[^\w-]/g, '_') || '_';
 }
 
 function toToolResult(message: Record<string, unknown>, path: string, notes: Notes): Anthropic.ToolResultBlockParam {
@@ -87,7 +110,7 @@ function toToolResult(message: Record<string, unknown>, path: string, notes: Not
   const isText = blocks.length === 1 && only?.type === 'text' && !only.cache_control;
   return {
     type: 'tool_result',
-    tool_use_id: id,
+    tool_use_id: safeId(id),
     ...(blocks.length === 0 ? {} : { content: isText ? only.text : blocks }),
     ...cacheOf(message),
   };

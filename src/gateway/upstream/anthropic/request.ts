@@ -3,9 +3,9 @@ import { invalid } from '../../../platform/errors.ts';
 import { type ChatBody, isRecord, outputLimit } from '../body.ts';
 import type { ChatRequest } from '../dialect.ts';
 import { Notes } from '../notes.ts';
-import { toConversation } from './messages.ts';
+import { type Conversation, toConversation } from './messages.ts';
 import { type ModelTraits, traitsOf } from './models.ts';
-import { toThinking } from './thinking.ts';
+import { type Thinking, toThinking } from './thinking.ts';
 import { toToolChoice, toTools } from './tools.ts';
 
 type Params = Omit<Anthropic.MessageCreateParams, 'messages'> & {
@@ -25,6 +25,9 @@ export interface WrittenRequest {
 
 /** Where neither the request nor the catalog says how long an answer may be. */
 const DEFAULT_MAX_TOKENS = 4_096;
+
+/** With thinking on: https://platform.claude.com/docs/en/build-with-claude/extended-thinking */
+const LEAST_TOP_P = 0.95;
 
 /** Members of OpenAI's that are translated here or by the gateway; everything else is Anthropic's own, or left out. */
 const TRANSLATED = new Set([
@@ -50,7 +53,9 @@ export function toAnthropic({ body: { chat }, model, isStreamed }: ChatRequest):
   const { system, messages } = toConversation(chat.messages, notes);
   if (messages.length === 0) throw invalid('messages', 'must hold something that the user says, for Anthropic');
   const wantedTokens = outputLimit(chat) ?? model.maxOutputTokens ?? DEFAULT_MAX_TOKENS;
-  const { thinking, effort, leastTokens } = toThinking(chat, wantedTokens, traits, notes);
+  const { thinking, effort, leastTokens } = continuesUnthought(messages, traits)
+    ? withoutThinking(chat, notes)
+    : toThinking(chat, wantedTokens, traits, notes);
   if (leastTokens > wantedTokens && outputLimit(chat) !== null)
     notes.changed('max_tokens', `to ${leastTokens}, since Anthropic counts reasoning among them`);
   const tools = toTools(chat);
@@ -73,6 +78,25 @@ export function toAnthropic({ body: { chat }, model, isStreamed }: ChatRequest):
   return { params, warnings: notes.warnings, answerTool };
 }
 
+/**
+ * Whether tool results go back to an answer whose thinking is not there, as clients that know OpenAI's API only leave it
+ * out: models that think within a budget refuse to think on then.
+ */
+function continuesUnthought(messages: Conversation['messages'], { thinking }: ModelTraits): boolean {
+  if (thinking !== 'BUDGET') return false;
+  const [results] = messages.at(-1)?.content ?? [];
+  if (messages.at(-1)?.role !== 'user' || results?.type !== 'tool_result') return false;
+  const [first] = messages.at(-2)?.content ?? [];
+  return first?.type !== 'thinking' && first?.type !== 'redacted_thinking';
+}
+
+function withoutThinking(chat: ChatBody, notes: Notes): Thinking {
+  if (isRecord(chat.thinking)) return { thinking: chat.thinking as never, leastTokens: 0 };
+  if (chat.reasoning_effort != null && chat.reasoning_effort !== 'none')
+    notes.leftOut('reasoning_effort', 'the answer that called the tools came without its reasoning_details');
+  return { leastTokens: 0 };
+}
+
 /** Thinking allows no tool to be forced. */
 function addToolChoice(params: Params, chat: ChatBody, isThinking: boolean, notes: Notes): void {
   if (!params.tools) return;
@@ -80,7 +104,8 @@ function addToolChoice(params: Params, chat: ChatBody, isThinking: boolean, note
   if (!choice) return;
   if (isThinking && params.thinking?.type === 'enabled' && (choice.type === 'any' || choice.type === 'tool')) {
     notes.changed('tool_choice', 'to auto, since Anthropic forces no tool while the model reasons');
-    params.tool_choice = { type: 'auto' };
+    const { disable_parallel_tool_use: isOne } = choice;
+    params.tool_choice = { type: 'auto', ...(isOne ? { disable_parallel_tool_use: true } : {}) };
   } else params.tool_choice = choice;
 }
 
@@ -93,6 +118,8 @@ function addSampling(params: Params, chat: ChatBody, traits: ModelTraits, isThin
     if (!traits.samples) notes.leftOut(member, 'the model does not take it');
     else if (isThinking && member !== 'top_p')
       notes.leftOut(member, 'Anthropic does not take it while the model reasons');
+    else if (isThinking && value < LEAST_TOP_P)
+      notes.leftOut(member, `Anthropic takes nothing below ${LEAST_TOP_P} while the model reasons`);
     else if (member === 'top_p' && params.temperature !== undefined)
       notes.leftOut(member, 'Anthropic does not take it together with temperature');
     else if (member === 'top_k') params.top_k = Math.floor(value);

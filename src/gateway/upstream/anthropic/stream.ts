@@ -72,7 +72,7 @@ export class AnthropicStream implements StreamReader {
     });
     const blocks = Array.isArray(content) ? content : [];
     return [
-      this.#write.delta(0, '"role":"assistant","content":""', {}),
+      this.#write.delta(0, '"role":"assistant","content":""', { usageSoFar: this.#usage }),
       ...blocks.flatMap((block) => [...this.#open(block), ...this.#close()]),
       ...this.#finish(stop_reason),
     ];

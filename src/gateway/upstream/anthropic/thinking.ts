@@ -32,7 +32,7 @@ export function toThinking(chat: ChatBody, maxTokens: number, traits: ModelTrait
   const { reasoning_effort: wanted } = chat;
   if (wanted == null) return { leastTokens: 0 };
   if (wanted === 'none') return traits.thinking === 'NONE' ? { leastTokens: 0 } : disabled;
-  const effort = typeof wanted === 'string' ? EFFORTS[wanted] : undefined;
+  const effort = typeof wanted === 'string' && Object.hasOwn(EFFORTS, wanted) ? EFFORTS[wanted] : undefined;
   if (!effort) {
     notes.leftOut('reasoning_effort', 'Anthropic knows no such effort');
     return { leastTokens: 0 };

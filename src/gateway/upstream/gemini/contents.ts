@@ -16,9 +16,15 @@ type Images = ReadonlyMap<string, InlineImage>;
 /**
  * A conversation in Gemini's words: what system and developer say stands before it, tool results are said by the user,
  * and who speaks twice in a row speaks once.
+ * @param needsSignatures the model refuses calls that are not signed, as those of other models are
  * @throws ValidationError for messages that cannot be said
  */
-export function toConversation(messages: readonly unknown[], images: Images, notes: Notes): Conversation {
+export function toConversation(
+  messages: readonly unknown[],
+  images: Images,
+  notes: Notes,
+  needsSignatures: boolean,
+): Conversation {
   const conversation: Conversation = { system: [], contents: [] };
   /** Names of the functions that were called, by the id of the call: results name their function, too. */
   const called = new Map<string, string>();
@@ -27,20 +33,30 @@ export function toConversation(messages: readonly unknown[], images: Images, not
     if (!isRecord(message)) throw invalid(path, 'must be an object');
     const { role, content } = message;
     const parts = () => toParts(content, `${path}.content`, images, notes);
-    if (role === 'system' || role === 'developer') conversation.system.push(...parts());
+    if (role === 'system' || role === 'developer') for (const part of parts()) conversation.system.push(part);
     else if (role === 'user') say(conversation, 'user', parts());
     else if (role === 'assistant') say(conversation, 'model', toModel(message, parts(), path, called));
     else if (role === 'tool' || role === 'function')
       say(conversation, 'user', toResult(message, path, images, called, notes));
     else throw invalid(`${path}.role`, 'must be system, developer, user, assistant or tool');
   }
+  if (needsSignatures) for (const { role, parts } of conversation.contents) if (role === 'model') signFirstCall(parts);
   return conversation;
+}
+
+/** Google's own way out for calls that another model made: https://ai.google.dev/gemini-api/docs/thought-signatures */
+const NO_SIGNATURE = 'skip_thought_signature_validator';
+
+/** Of several calls at once the first one carries the signature. */
+function signFirstCall(parts: Part[]): void {
+  const first = parts.find(({ functionCall }) => functionCall !== undefined);
+  if (first) first.thoughtSignature ??= NO_SIGNATURE;
 }
 
 function say({ contents }: Conversation, role: 'user' | 'model', parts: Part[]): void {
   if (parts.length === 0) return;
   const last = contents.at(-1);
-  if (last?.role === role) last.parts.push(...parts);
+  if (last?.role === role) for (const part of parts) last.parts.push(part);
   else contents.push({ role, parts });
 }
 

@@ -18,13 +18,16 @@ export class GeminiEmbeddings implements DialectCall {
   readonly body: Buffer;
   readonly warnings: readonly string[];
   readonly #model: string;
+  readonly #count: number;
   readonly #isBase64: boolean;
 
   /** @throws ValidationError for inputs that are tokens: those belong to one vocabulary, which is not Gemini's */
   constructor({ body: { embeddings }, model }: EmbeddingsRequest) {
     this.path = `/${modelPath(model.name)}:batchEmbedContents`;
     const name = model.name.includes('/') ? model.name : `models/${model.name}`;
-    this.body = Buffer.from(JSON.stringify({ requests: requestsOf(embeddings, name) }));
+    const requests = requestsOf(embeddings, name);
+    this.#count = requests.length;
+    this.body = Buffer.from(JSON.stringify({ requests }));
     const notes = new Notes('Gemini');
     for (const [member, value] of Object.entries(embeddings))
       if (value != null && !TRANSLATED.has(member)) notes.leftOut(member, 'Gemini does not take it for embeddings');
@@ -39,6 +42,8 @@ export class GeminiEmbeddings implements DialectCall {
     const { embeddings, usageMetadata } = answer;
     if (!Array.isArray(embeddings) || embeddings.length === 0)
       throw new MalformedAnswer('sent an answer without embeddings');
+    if (embeddings.length !== this.#count)
+      throw new MalformedAnswer(`sent ${embeddings.length} embeddings for ${this.#count} texts`);
     const inputTokens = tokenCount(isRecord(usageMetadata) ? usageMetadata.promptTokenCount : null);
     const data = JSON.stringify({
       object: 'list',
@@ -63,8 +68,13 @@ export class GeminiEmbeddings implements DialectCall {
   }
 }
 
+/** https://ai.google.dev/api/embeddings */
+const MOST_INPUTS = 100;
+
 function requestsOf(body: EmbeddingsBody, model: string) {
-  return inputsOf(body).map((input) => {
+  const inputs = inputsOf(body);
+  if (inputs.length > MOST_INPUTS) throw invalid('input', `must hold at most ${MOST_INPUTS} texts, for Gemini`);
+  return inputs.map((input) => {
     if (typeof input !== 'string') throw invalid('input', 'must be texts, because Gemini takes no tokens');
     return {
       model,

@@ -24,6 +24,7 @@ const BUDGETS: Readonly<Record<string, number>> = {
   high: 24_576,
   xhigh: 24_576,
 };
+const LEAST_PRO_BUDGET = 128;
 const LEVELS: Readonly<Record<string, string>> = {
   minimal: 'MINIMAL',
   low: 'LOW',
@@ -88,14 +89,37 @@ function addThinking(config: Config, { reasoning_effort: effort }: ChatBody, mod
   if (control === 'NONE') {
     if (effort !== 'none') notes.leftOut('reasoning_effort', 'the model does not reason');
   } else if (effort === 'none') {
-    // Models that are told by levels cannot be told not to think.
-    config.thinkingConfig = control === 'BUDGET' ? { thinkingBudget: 0 } : { thinkingLevel: 'MINIMAL' };
+    config.thinkingConfig = leastThinking(model, control, notes);
   } else if (typeof effort !== 'string' || !Object.hasOwn(LEVELS, effort)) {
     notes.leftOut('reasoning_effort', 'Gemini knows no such effort');
   } else {
+    if (effort === 'xhigh') notes.changed('reasoning_effort', 'to high, the most that Gemini knows');
     config.thinkingConfig =
       control === 'BUDGET'
         ? { thinkingBudget: BUDGETS[effort], includeThoughts: true }
-        : { thinkingLevel: LEVELS[effort], includeThoughts: true };
+        : { thinkingLevel: levelOf(model, effort, notes), includeThoughts: true };
   }
+}
+
+/** Models that are told by levels cannot be told not to think, and neither can Gemini 2.5 Pro. */
+function leastThinking(model: string, control: 'BUDGET' | 'LEVEL', notes: Notes): Config {
+  if (control === 'LEVEL') {
+    const level = levelOf(model, 'minimal', notes);
+    notes.changed('reasoning_effort', `to ${level.toLowerCase()}, the least that the model takes`);
+    return { thinkingLevel: level };
+  }
+  if (!isPro(model)) return { thinkingBudget: 0 };
+  notes.changed('reasoning_effort', `to ${LEAST_PRO_BUDGET} tokens, the least that the model takes`);
+  return { thinkingBudget: LEAST_PRO_BUDGET };
+}
+
+function levelOf(model: string, effort: string, notes: Notes): string {
+  const level = LEVELS[effort] ?? 'HIGH';
+  if (level !== 'MINIMAL' || !isPro(model)) return level;
+  if (effort === 'minimal') notes.changed('reasoning_effort', 'to low, the least that the model takes');
+  return 'LOW';
+}
+
+function isPro(model: string): boolean {
+  return /gemini-\d+(\.\d+)?-pro/i.test(model);
 }

@@ -9,3 +9,8 @@ export function thinkingControlOf(model: string): ThinkingControl {
   if (number >= 3) return 'LEVEL';
   return number >= 2.5 ? 'BUDGET' : 'NONE';
 }
+
+/** Since Gemini 3: https://ai.google.dev/gemini-api/docs/thought-signatures */
+export function needsSignatures(model: string): boolean {
+  return thinkingControlOf(model) === 'LEVEL';
+}

@@ -4,6 +4,7 @@ import type { ChatRequest } from '../dialect.ts';
 import { Notes } from '../notes.ts';
 import { toConversation } from './contents.ts';
 import { CONFIGURING, toGenerationConfig } from './generation-config.ts';
+import { needsSignatures } from './models.ts';
 import { toToolConfig, toTools } from './tools.ts';
 
 /** Members that are translated here or by the gateway; everything else is Gemini's own, or left out. */
@@ -22,7 +23,7 @@ const OWN = new Set(['safetySettings', 'cachedContent']);
  */
 export function toGemini({ body: { chat }, model, images }: ChatRequest): { params: object; warnings: string[] } {
   const notes = new Notes('Gemini');
-  const { system, contents } = toConversation(chat.messages, images, notes);
+  const { system, contents } = toConversation(chat.messages, images, notes, needsSignatures(model.name));
   if (contents.length === 0) throw invalid('messages', 'must hold something that the user says, for Gemini');
   const tools = toTools(chat, notes);
   const toolConfig = tools.some((tool) => tool.functionDeclarations) ? toToolConfig(chat) : undefined;

@@ -46,7 +46,9 @@ export class GeminiStream implements StreamReader {
   }
 
   #tell(said: readonly Said[]): Piece[] {
-    return said.flatMap((one) => [...this.#begin(one.choice), this.#piece(one)]);
+    const pieces = said.flatMap((one) => [...this.#begin(one.choice), this.#piece(one)]);
+    if (pieces[0]) pieces[0].chunk.usageSoFar = this.#candidates.usage;
+    return pieces;
   }
 
   #begin(choice: number): Piece[] {
@@ -92,14 +94,14 @@ export function toolCall({ index, id, name, arguments: text, signature }: Call) 
 }
 
 /** An end that is the model's fault, as an error that another target may not have. */
-export function failureOf({ reasons }: Candidates, response: Record<string, unknown>): Piece | null {
+export function failureOf({ reasons, usage, identity }: Candidates, response: Record<string, unknown>): Piece | null {
   const native = [...reasons.values()].find((reason) => reason !== null && isFailure(reason));
   if (!native) return null;
   const [candidate] = Array.isArray(response.candidates) ? response.candidates : [];
   const told = isRecord(candidate) ? candidate.finishMessage : null;
   const message = typeof told === 'string' && told !== '' ? told : 'The model wrote a call that cannot be read.';
   const error = { code: 502, status: native, message };
-  return { data: JSON.stringify({ error }), chunk: chunkOf({ error }) };
+  return { data: JSON.stringify({ error }), chunk: chunkOf({ error, usage, model: identity.model }) };
 }
 
 /** A response; some errors come as a list with one in it. */

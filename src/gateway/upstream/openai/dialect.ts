@@ -4,7 +4,7 @@ import { Notes } from '../notes.ts';
 import { spliceMembers } from '../splice.ts';
 import { OpenAIEmbeddings } from './embeddings.ts';
 import { parseAnswer } from './parse-answer.ts';
-import { readCompletion } from './read-chunk.ts';
+import { errorPiece, readCompletion } from './read-chunk.ts';
 import { OpenAIStream } from './stream.ts';
 
 /** OpenAI chat completions: the client's own words. Requests and answers are relayed as they came. */
@@ -27,13 +27,13 @@ class OpenAICall implements ChatCall {
    */
   constructor(request: ChatRequest) {
     const { body, model, isStreamed, wantsUsage } = request;
-    const edits: Record<string, string | null> = {};
-    if (body.chat.model !== model.name) edits.model = JSON.stringify(model.name);
+    // Even where it is the same: a body may name several, and the provider may read another one than Signalbox.
+    const edits: Record<string, string | null> = { model: JSON.stringify(model.name) };
     if (isStreamed && !wantsUsage) {
       edits.stream_options = JSON.stringify({ ...body.chat.stream_options, include_usage: true });
     }
     this.warnings = adapt(request, edits);
-    this.body = Object.keys(edits).length > 0 ? spliceMembers(body.bytes, edits) : body.bytes;
+    this.body = spliceMembers(body.bytes, edits);
   }
 
   openStream(): OpenAIStream {
@@ -44,7 +44,7 @@ class OpenAICall implements ChatCall {
     const answer = parseAnswer(text);
     const chunk = readCompletion(answer);
     if (chunk.error === null && chunk.choices.length === 0) throw new MalformedAnswer('sent an answer without choices');
-    return { data: text, chunk };
+    return chunk.error === null ? { data: text, chunk } : errorPiece(text, chunk);
   }
 }
 

@@ -10,8 +10,8 @@ export class OpenAIEmbeddings implements DialectCall {
   readonly body: Buffer;
   readonly warnings = [];
 
-  constructor({ body: { bytes, embeddings }, model }: EmbeddingsRequest) {
-    this.body = embeddings.model === model.name ? bytes : spliceMembers(bytes, { model: JSON.stringify(model.name) });
+  constructor({ body: { bytes }, model }: EmbeddingsRequest) {
+    this.body = spliceMembers(bytes, { model: JSON.stringify(model.name) });
   }
 
   readAnswer(text: string): Piece {

@@ -1,6 +1,7 @@
 import type { ToolCallDelta } from '../../completion.ts';
 import { isRecord } from '../body.ts';
 import type { Chunk } from '../chunk.ts';
+import type { Piece } from '../dialect.ts';
 import { readCost, readUsage } from './usage.ts';
 
 /** Reads one event. Null when it is not a JSON object; providers do send broken ones, and the rest may be whole. */
@@ -19,6 +20,11 @@ export function readCompletion(value: Record<string, unknown>): Chunk {
   return readChunk(value, 'message');
 }
 
+/** An error as it came, or, where OpenRouter puts it into a choice, without what stands around it. */
+export function errorPiece(data: string, chunk: Chunk): Piece {
+  return { data: chunk.choices.length > 0 ? JSON.stringify({ error: chunk.error }) : data, chunk };
+}
+
 /** @param part what of each choice counts; Perplexity sends the other one as well, with something else in it */
 function readChunk(value: Record<string, unknown>, part: 'delta' | 'message'): Chunk {
   const chunk = {
@@ -29,6 +35,7 @@ function readChunk(value: Record<string, unknown>, part: 'delta' | 'message'): C
     finishReasons: [] as { choice: number; reason: string }[],
     choices: [] as number[],
     usage: readUsage(value.usage) ?? readUsage(isRecord(value.x_groq) ? value.x_groq.usage : null),
+    usageSoFar: null,
     cost: readCost(value.usage),
     isUsageOnly: false,
     model: typeof value.model === 'string' && value.model !== '' ? value.model : null,

@@ -1,5 +1,5 @@
 import type { Piece, StreamReader } from '../dialect.ts';
-import { parseChunk } from './read-chunk.ts';
+import { errorPiece, parseChunk } from './read-chunk.ts';
 
 /** Reads a stream of chat completion chunks, whose text stays as it is. */
 export class OpenAIStream implements StreamReader {
@@ -20,7 +20,7 @@ export class OpenAIStream implements StreamReader {
     if (!chunk) return [];
     for (const choice of chunk.choices) this.#openChoices.add(choice);
     for (const { choice } of chunk.finishReasons) this.#finishedChoices.add(choice);
-    return [{ data, chunk }];
+    return [chunk.error === null ? { data, chunk } : errorPiece(data, chunk)];
   }
 
   end(): Piece[] {

@@ -67,6 +67,8 @@ function expected(message: Message): Folded {
 }
 
 describe('what is recorded of Anthropic is read as its own SDK reads it', () => {
+  test.skipIf(answered.length === 0)('there are some', () => expect(streams.length).toBeGreaterThan(0));
+
   test.each(streams)('streamed: %s', async (_file, response) => {
     const call = plainCall(anthropicDialect, true);
     const bytes = Buffer.from(response);

@@ -93,6 +93,8 @@ function set(root: object, path: string, change: (before: unknown) => unknown): 
 }
 
 describe('what is recorded of Gemini is read as its own SDK reads it', () => {
+  test.skipIf(answered.length === 0)('there are some', () => expect(streams.length).toBeGreaterThan(0));
+
   test.each(streams)('streamed: %s', async (_file, response) => {
     const call = plainCall(geminiDialect, true);
     const bytes = Buffer.from(response);

@@ -99,6 +99,8 @@ function usageOf(raw: OpenAI.CompletionUsage | null | undefined): Folded['usage'
 }
 
 describe('what is recorded of OpenAI and those who speak like it is read as the SDK reads it', () => {
+  test.skipIf(answered.length === 0)('there are some', () => expect(streams.length).toBeGreaterThan(0));
+
   test.each(streams)('streamed: %s', async (file, response) => {
     const call = plainCall(openAIDialect, true);
     const bytes = Buffer.from(response);
