@@ -199,6 +199,14 @@ describe('failover before the first byte', () => {
     ],
     ['an error as the first event', events({ error: { message: 'overloaded', code: 529 } })],
     ['a 200 with an error in its body', json({ error: { message: 'no capacity' } })],
+    [
+      'a 200 with an error in a choice',
+      events({ choices: [{ index: 0, delta: {}, error: { code: 429, message: 'x' } }] }),
+    ],
+    [
+      'many megabytes that say nothing',
+      events(...Array.from({ length: 6 }, () => ({ x: 'x'.repeat(1e6), choices: [] }))),
+    ],
     ['a stream that ends at once', events('[DONE]')],
     ['something that is not a stream', json('<html>')],
   ];

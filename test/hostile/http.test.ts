@@ -119,6 +119,32 @@ describe('POST /v1/chat/completions refuses with a code', () => {
   });
 });
 
+describe('POST /v1/chat/completions puts into the words of another dialect', () => {
+  const deep = `${'['.repeat(20_000)}${']'.repeat(20_000)}`;
+  const parts = Array.from({ length: 300_000 }, () => '"a"').join();
+  const image = `{"type":"image_url","image_url":{"url":"data:a/b${';'.repeat(4_000_000)}"}}`;
+  const bodies: [string, string][] = [
+    [
+      'a tool that is 20,000 deep',
+      `"tools":[{"type":"function","function":{"name":"f","parameters":{"a":${deep}}}}],${MESSAGES}`,
+    ],
+    ['300,000 parts', `"messages":[{"role":"user","content":"a"},{"role":"user","content":[${parts}]}]`],
+    ['an image without an end', `"messages":[{"role":"user","content":[${image}]}]`],
+    ['controls that are no values', `"sandbox":{"a":{"toString":1,"valueOf":1}},${MESSAGES}`],
+  ];
+  describe.each(['sandbox-anthropic', 'sandbox-gemini'])('of %s', (provider) => {
+    it.each(bodies)('%s, or refuses it', async (what, members) => {
+      const answer = await chat(`{"model":"${provider}/sandbox-small",${members}}`);
+      expectCivil(answer, what);
+      expect(answer.status, answer.body.slice(0, 400)).toBeLessThan(500);
+    });
+
+    it('half a character in the name of a model', async () => {
+      expectCivil(await chat(`{"model":"${provider}/\\ud800",${MESSAGES}}`), 'half a character');
+    });
+  });
+});
+
 describe('POST /v1/chat/completions survives', () => {
   it.each<[string, string]>([
     [
