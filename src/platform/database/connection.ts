@@ -102,5 +102,8 @@ export function createPool(connection: DatabaseConnection, options: PoolOptions)
   pool.on('error', (error) => {
     if (!pool.ending) options.log?.warn({ err: error.message }, 'an idle database connection ended');
   });
+  // The pool listens to idle ones only: one that breaks between two statements of whoever holds it would end the process.
+  // Its holder learns of it by the next statement.
+  pool.on('connect', (client) => client.on('error', () => undefined));
   return pool;
 }

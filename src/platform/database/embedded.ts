@@ -128,6 +128,7 @@ async function tryToConnect(connection: DatabaseConnection): Promise<string | nu
 
 async function createDatabase(connection: DatabaseConnection): Promise<void> {
   const client = new pg.Client({ ...connection, database: 'postgres' });
+  client.on('error', () => undefined);
   await client.connect();
   try {
     const { rowCount } = await client.query('SELECT FROM pg_database WHERE datname = $1', [connection.database]);

@@ -74,6 +74,23 @@ describe('createPool', () => {
     await pool.end();
   });
 
+  it('survives that the server ends a connection between two statements of its holder', async () => {
+    const pool = createPool(database.connection, { max: 2, applicationName: 'signalbox holder' });
+    const held = await pool.connect();
+    await held.query('BEGIN');
+    const ended = new Promise((resolve) => held.once('end', resolve));
+    await runSql(
+      database.connection,
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'signalbox holder'",
+    );
+    await ended;
+    const failure = await held.query('SELECT 1').catch((error: Error) => error);
+    expect(failure).toBeInstanceOf(Error);
+    held.release(true);
+    expect((await pool.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
+    await pool.end();
+  });
+
   it('gives up on a connection when all are taken, and cancels statements that run too long', async () => {
     const pool = createPool(database.connection, { max: 1, applicationName: 'signalbox', statementTimeoutMs: 100 });
     await expect(pool.query('SELECT pg_sleep(5)')).rejects.toThrow(/statement timeout/);
