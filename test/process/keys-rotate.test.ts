@@ -144,7 +144,7 @@ it('beside a running server it makes the new master key, and takes nothing from 
 it('says what stands in the way', async () => {
   const nowhere = new Rotation({ DATA_DIR: '/nonexistent' });
   expect((await nowhere.ended()).code).toBe(1);
-  expect(nowhere.output).toMatch(/^There is no database in \/nonexistent; set DATA_DIR or DATABASE_URL/);
+  expect(nowhere.output).toMatch(/^There is no database in \/nonexistent; set DATA_DIR or DATABASE_URL/m);
 });
 
 async function setKey(url: string, provider: string, key: string): Promise<void> {
