@@ -147,6 +147,8 @@ export interface UpstreamFailure {
   upstreamStatus: number | null;
   /** Upstream calls made so far for the completion. */
   attempts: number;
+  /** The provider says that it has too much to do: clients are told so by 503 in place of 502. */
+  isOverloaded?: boolean;
 }
 
 export class UpstreamError extends SignalboxError {
@@ -154,12 +156,18 @@ export class UpstreamError extends SignalboxError {
   readonly provider: string;
   readonly upstreamStatus: number | null;
   readonly attempts: number;
+  readonly #isOverloaded: boolean;
 
   constructor(message: string, failure: UpstreamFailure) {
     super(message);
     this.provider = failure.provider;
     this.upstreamStatus = failure.upstreamStatus;
     this.attempts = failure.attempts;
+    this.#isOverloaded = failure.isOverloaded ?? false;
+  }
+
+  override get status(): number {
+    return this.#isOverloaded ? 503 : super.status;
   }
 }
 

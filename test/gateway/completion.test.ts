@@ -238,7 +238,7 @@ describe('failover before the first byte', () => {
   test('when all fail, the last failure is told, with every attempt on the ledger', async () => {
     answers = { first: json({}, 500), second: json({ error: { message: 'also down' } }, 503) };
     const response = await post({ model: 'm', messages: MESSAGES });
-    expect(response.status).toBe(502);
+    expect(response.status).toBe(503);
     expect(response.headers.get('x-signalbox-attempts')).toBe('2');
     expect(await response.json()).toMatchObject({
       error: { type: 'upstream_error', message: expect.stringContaining('also down') },

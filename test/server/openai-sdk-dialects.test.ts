@@ -187,7 +187,7 @@ describe.each(Object.entries(PROVIDERS))(
 
     test('rehearses an outage: controls of the sandbox arrive in any dialect', async () => {
       const broken = { model, messages: [user('Hello!')], sandbox: { status: 503 } } as Params;
-      await expect(client.chat.completions.create(broken)).rejects.toMatchObject({ status: 502, code: 'upstream' });
+      await expect(client.chat.completions.create(broken)).rejects.toMatchObject({ status: 503, code: 'upstream' });
       const cut = { model, messages: [user('Hello!')], sandbox: { fault: 'cut' }, stream: true } as never;
       const stream = (await client.chat.completions.create(cut)) as unknown as AsyncIterable<unknown>;
       await expect(

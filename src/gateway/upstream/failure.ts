@@ -69,8 +69,9 @@ export function readFailure(status: number, headers: IncomingHttpHeaders, body: 
     upstreamStatus: status,
   });
   const { provider, attempt } = place;
+  const isOverloaded = effective === 503 || effective === 529;
   const upstream = (message: string) =>
-    new UpstreamError(message, { provider, upstreamStatus: status, attempts: attempt });
+    new UpstreamError(message, { provider, upstreamStatus: status, attempts: attempt, isOverloaded });
 
   if (isContextLength(told, place)) return failed(new ContextLengthError(`${provider}: ${said}`), 'LARGER_MODEL');
   if (isFiltered(told)) return failed(new ContentFilterError(`${provider}: ${said}`), 'NONE');

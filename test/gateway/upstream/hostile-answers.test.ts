@@ -74,7 +74,7 @@ describe('errors that are not what they look like', () => {
 
   test('an error inside a choice keeps its meaning, and nothing of the answer is quoted', () => {
     const choice = { index: 0, delta: { content: 'secret answer' }, error: { code: 429, message: 'slow down' } };
-    const [piece] = new OpenAIStream().push(JSON.stringify({ choices: [choice] }));
+    const [piece] = new OpenAIStream(true).push(JSON.stringify({ choices: [choice] }));
     const failure = readFailure(200, {}, piece?.data ?? '', place);
     expect(failure).toMatchObject({ remedy: 'OTHER_KEY', key: 'LIMITED' });
     expect(failure.error.message).not.toContain('secret answer');
@@ -113,4 +113,15 @@ test('what leads to the next page of a list goes back whole; names hold no contr
 
 test('half a character in a model name is no address', () => {
   expect(modelPath('\ud800')).toBe('models/%EF%BF%BD');
+});
+
+test('usage on the last chunk of a stream goes only to a client that asked for it', () => {
+  const data = JSON.stringify({
+    choices: [{ index: 0, delta: {}, finish_reason: 'stop' }],
+    usage: { prompt_tokens: 1, completion_tokens: 2 },
+  });
+  expect(new OpenAIStream(true).push(data)[0]?.data).toBe(data);
+  const [piece] = new OpenAIStream(false).push(data);
+  expect(JSON.parse(piece?.data ?? '')).toEqual({ choices: [{ index: 0, delta: {}, finish_reason: 'stop' }] });
+  expect(piece?.chunk.usage).toMatchObject({ inputTokens: 1, outputTokens: 2 });
 });

@@ -20,6 +20,7 @@ class OpenAICall implements ChatCall {
   readonly path = '/chat/completions';
   readonly body: Buffer;
   readonly warnings: readonly string[];
+  readonly #wantsUsage: boolean;
 
   /**
    * The body as it came, with only `model`, (so that every stream can be billed) `stream_options.include_usage`, and what
@@ -32,12 +33,13 @@ class OpenAICall implements ChatCall {
     if (isStreamed && !wantsUsage) {
       edits.stream_options = JSON.stringify({ ...body.chat.stream_options, include_usage: true });
     }
+    this.#wantsUsage = wantsUsage;
     this.warnings = adapt(request, edits);
     this.body = spliceMembers(body.bytes, edits);
   }
 
   openStream(): OpenAIStream {
-    return new OpenAIStream();
+    return new OpenAIStream(this.#wantsUsage);
   }
 
   readAnswer(text: string): Piece {
