@@ -56,6 +56,7 @@ export class Attempt {
       providerId: provider.id,
       providerSlug: provider.slug,
       providerKeyId: key?.id ?? null,
+      targetId: null,
       usedOwnKey: key !== null && admitted.ownKeys.get(provider.id) === key,
       model: model.name,
       priceVersionId: this.price?.id ?? null,

@@ -46,6 +46,7 @@ export function startRun(requestId: string, request: CompletionRequest, admitted
     operation: request.operation,
     requestedModel: admitted.model,
     configVersion: admitted.snapshot.version,
+    decision: null,
     tags: request.tags,
   };
   return {
@@ -120,6 +121,8 @@ export function outcomeOf(
     providerId: last.intent.providerId,
     providerSlug: last.intent.providerSlug,
     model: last.answeredModel ?? last.intent.model,
+    targetId: last.intent.targetId,
+    isCached: false,
     warnings: run.warnings,
   };
 }
@@ -143,6 +146,8 @@ export function reportOf(run: Run, outcome: CompletionOutcome): CompletionReport
     cost: outcome.cost,
     latencyMs: outcome.latencyMs,
     timeToFirstTokenMs: outcome.timeToFirstTokenMs,
+    targetId: outcome.targetId,
+    isCached: outcome.isCached,
     warnings: outcome.warnings,
     attempts: run.reports,
   };

@@ -13,8 +13,8 @@ const description = text(1_000);
 /** An alias may be what clients send already, such as a model's name. */
 const alias = printable(200).refine((value) => !isUuid(value), 'must not look like an id');
 const aliases = z.array(alias).max(MOST_ALIASES, `must be at most ${MOST_ALIASES}`).superRefine(noneTwice);
-const mode = z.enum(['AUTO', 'SPECIFIC']);
-const strategy = z.enum(['FAILOVER', 'ROUND_ROBIN', 'WEIGHTED']);
+const mode = z.enum(['AUTO', 'SPECIFIC', 'MULTI']);
+const strategy = z.enum(['FAILOVER', 'ROUND_ROBIN', 'WEIGHTED', 'COST', 'LATENCY', 'BALANCED', 'CUSTOM']);
 
 /** What the targets of a route and of a traffic split have in common. */
 export const targetInput = z.object({

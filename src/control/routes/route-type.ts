@@ -10,6 +10,8 @@ export const RouteModeEnum = enumOf('RouteMode', 'What a client may say after a 
   AUTO: 'Nothing: the strategy picks the target.',
   SPECIFIC:
     'A hint: `<route>/<provider>`, `<route>/<model>` or `<route>/<provider>/<model>` narrows the targets, and the strategy picks among those.',
+  MULTI:
+    'Nothing. Targets of the same priority are a group: the strategy picks within the first group, and the next group stands in once all of it has failed.',
 });
 
 export const RouteStrategyEnum = enumOf(
@@ -20,6 +22,11 @@ export const RouteStrategyEnum = enumOf(
     ROUND_ROBIN: 'Each in turn, on every server by itself; those that follow in the rotation stand in.',
     WEIGHTED:
       'The traffic split: each exactly as often as its weight says, on every server by itself; the heaviest others stand in. What cannot be used leaves its share to the others. Weight 0 gets nothing.',
+    COST: 'The cheapest first, by blended price: three parts input, one part output. Those without a price come last.',
+    LATENCY:
+      'The fastest first, by the live median on every server by itself. One that is not known yet gets a share of the requests until it is.',
+    BALANCED: 'The best first by cost (40%), latency (40%) and quality (20%), each relative to the other candidates.',
+    CUSTOM: 'The best first by cost, latency and quality, by the route’s own weights.',
   },
 );
 

@@ -74,6 +74,8 @@ export function mergeTargets(existing: readonly RouteTarget[], wanted: readonly 
       models,
       priority: priority ?? old?.priority ?? DEFAULT_PRIORITY,
       weight: weight ?? old?.weight ?? 1,
+      strategy: old?.strategy ?? 'FAILOVER',
+      slots: old?.slots ?? [],
       metadata: (metadata ?? old?.metadata ?? {}) as Prisma.InputJsonValue,
     };
   });

@@ -171,6 +171,7 @@ function decodeIntent(tuple: IntentTuple): JournalEntry {
     routeSlug,
     requestedModel,
     configVersion: BigInt(configVersion),
+    decision: null,
     tags: Object.fromEntries(tags),
   };
   const intent = {
@@ -181,6 +182,7 @@ function decodeIntent(tuple: IntentTuple): JournalEntry {
     providerId,
     providerSlug,
     providerKeyId,
+    targetId: null,
     usedOwnKey,
     model,
     priceVersionId,
@@ -240,6 +242,8 @@ function decodeCompletion(tuple: CompletionTuple): CompletionOutcome {
     providerId,
     providerSlug,
     model,
+    targetId: null,
+    isCached: false,
     warnings,
   };
 }

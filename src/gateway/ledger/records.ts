@@ -1,5 +1,6 @@
 import type { ErrorCode } from '../../platform/errors.ts';
 import type { Picodollars } from '../../platform/money.ts';
+import type { Decision, RoutingFact } from '../routing/decision.ts';
 import type { CostSource, PriceVersion, Usage } from './prices.ts';
 
 export type RequestStatus = 'SUCCEEDED' | 'FAILED' | 'CANCELLED' | 'INDETERMINATE';
@@ -23,6 +24,8 @@ export interface CompletionOrigin {
   routeSlug: string | null;
   requestedModel: string | null;
   configVersion: bigint;
+  /** Null: no decision was taken, because the target was named exactly. */
+  decision: Decision | null;
   tags: Readonly<Record<string, string>>;
 }
 
@@ -36,6 +39,8 @@ export interface Intent {
   providerId: string;
   providerSlug: string;
   providerKeyId: string | null;
+  /** The target of the route that it goes to; null: it takes no route, or one without targets. */
+  targetId: string | null;
   /** The key is the caller's own: what it costs is not the system's. */
   usedOwnKey: boolean;
   /** The name sent upstream. */
@@ -84,6 +89,10 @@ export interface CompletionOutcome {
   providerId: string;
   providerSlug: string;
   model: string;
+  /** The target of the route that the last attempt went to. */
+  targetId: string | null;
+  /** A cached answer served it: there was no attempt, and it costs nothing. */
+  isCached: boolean;
   warnings: readonly string[];
 }
 
@@ -95,10 +104,14 @@ export interface Settlement {
 }
 
 /**
- * What the gateway needs of the ledger. Both promises resolve once the record is durable. `price` is the version that
- * the record names: the database gets it no later than the row, if it does not have it.
+ * What the gateway needs of the ledger. The promises resolve once the record is durable. `price` is the version that the
+ * record names: the database gets it no later than the row, if it does not have it.
  */
 export interface LedgerWriter {
   intend(intent: Intent, price?: PriceVersion | null): Promise<void>;
   settle(settlement: Settlement, price?: PriceVersion | null): Promise<void>;
+  /** Writes a completion that made no attempt. */
+  complete(origin: CompletionOrigin, outcome: CompletionOutcome): Promise<void>;
+  /** Writes what the decisions of the following records name, if the database may not have it. */
+  record(fact: RoutingFact): void;
 }

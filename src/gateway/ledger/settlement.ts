@@ -112,6 +112,8 @@ function completionOutcome(
     providerId: intent.providerId,
     providerSlug: intent.providerSlug,
     model: outcome.answeredModel ?? intent.model,
+    targetId: intent.targetId,
+    isCached: false,
     warnings: [],
   };
 }

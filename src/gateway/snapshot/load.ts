@@ -27,6 +27,7 @@ interface ProviderRow {
   is_open_to_own_keys: boolean;
   priority: number;
   timeout_ms: number;
+  region: string | null;
 }
 
 interface KeyRow {
@@ -45,18 +46,15 @@ interface ModelRow {
   is_override: boolean;
   context_tokens: number | null;
   max_output_tokens: number | null;
+  quality: number | null;
   is_enabled: boolean;
 }
 
-interface RouteRow {
-  id: string;
-  slug: string;
-  aliases: string[];
-  mode: RouteEntry['mode'];
-  strategy: RouteEntry['strategy'];
-  version: number;
-  targets: { id: string; providerId: string; models: string[]; priority: number; weight: number }[];
-}
+type RouteRow = Omit<RouteEntry, 'scoreWeights'> & {
+  costWeight: number | null;
+  latencyWeight: number | null;
+  qualityWeight: number | null;
+};
 
 /** The version alone: one row. */
 export async function readConfigurationVersion(pool: Pool): Promise<bigint> {
@@ -88,7 +86,7 @@ async function read(client: PoolClient, source: SnapshotSource): Promise<Snapsho
   );
   const providerRows = await client.query<ProviderRow>(
     `SELECT id, slug, name, kind::text, dialect::text, base_url, is_enabled, is_open_to_own_keys, priority,
-            timeout_ms
+            timeout_ms, region
        FROM providers ORDER BY priority, slug`,
   );
   const keyRows = await client.query<KeyRow>(
@@ -96,14 +94,21 @@ async function read(client: PoolClient, source: SnapshotSource): Promise<Snapsho
   );
   const modelRows = await client.query<ModelRow>(
     `SELECT m.id, m.provider_id, m.name, p.components, m.override_price_version_id IS NOT NULL AS is_override,
-            m.context_tokens, m.max_output_tokens, m.is_enabled
+            m.context_tokens, m.max_output_tokens, m.quality, m.is_enabled
        FROM models m LEFT JOIN price_versions p ON p.id = COALESCE(m.override_price_version_id, m.price_version_id)
       ORDER BY m.position, m.id`,
   );
   const routeRows = await client.query<RouteRow>(
     `SELECT r.id, r.slug, COALESCE(r.aliases, '{}') AS aliases, r.mode::text, r.strategy::text, r.version,
+            r.cost_weight AS "costWeight", r.latency_weight AS "latencyWeight", r.quality_weight AS "qualityWeight",
+            r.allows_power_level AS "allowsPowerLevel", r.sticky_by::text AS "stickyBy", r.max_retries AS "maxRetries",
+            r.total_timeout_ms AS "totalTimeoutMs", r.first_token_timeout_ms AS "firstTokenTimeoutMs",
+            r.stall_timeout_ms AS "stallTimeoutMs", COALESCE(r.fallbacks, '{}') AS fallbacks,
+            COALESCE(r.preferred_regions, '{}') AS "preferredRegions", r.restart_policy::text AS "restartPolicy",
+            r.refusal_policy::text AS "refusalPolicy", r.cache_ttl_seconds AS "cacheTtlSeconds",
             COALESCE((SELECT json_agg(json_build_object('id', t.id, 'providerId', t.provider_id,
-                                        'models', COALESCE(t.models, '{}'), 'priority', t.priority, 'weight', t.weight)
+                                        'models', COALESCE(t.models, '{}'), 'priority', t.priority, 'weight', t.weight,
+                                        'strategy', t.strategy, 'slots', COALESCE(t.slots, '{}'))
                                       ORDER BY t.priority, t.position, t.id)
                         FROM route_targets t WHERE t.route_id = r.id), '[]') AS targets
        FROM routes r WHERE r.is_active ORDER BY r.slug`,
@@ -121,7 +126,7 @@ async function read(client: PoolClient, source: SnapshotSource): Promise<Snapsho
     providersById: new Map(providers.map((provider) => [provider.id, provider])),
     providersBySlug: new Map(providers.map((provider) => [provider.slug, provider])),
     modelsByName: indexModels(providers),
-    routes: byName(routeRows.rows),
+    routes: byName(routeRows.rows.map(toRoute)),
   };
 }
 
@@ -145,6 +150,7 @@ function toProvider(row: ProviderRow, keys: KeyRow[], models: ModelRow[], source
     isOpenToOwnKeys: row.is_open_to_own_keys,
     priority: row.priority,
     timeoutMs: row.timeout_ms,
+    region: row.region,
     keys: keys.flatMap((key) => openKey(key, source)),
     models: models.map(toModel),
   };
@@ -169,6 +175,7 @@ function toModel(row: ModelRow): ModelEntry {
     price: row.components && { ...priceVersion(row.components), source: row.is_override ? 'OVERRIDE' : 'CATALOG' },
     contextTokens: row.context_tokens,
     maxOutputTokens: row.max_output_tokens,
+    quality: row.quality,
     isEnabled: row.is_enabled,
   };
 }
@@ -183,7 +190,13 @@ function groupByProvider<Row extends { provider_id: string }>(rows: Row[]): Map<
   return groups;
 }
 
-function byName(rows: RouteRow[]): Map<string, RouteEntry> {
+function toRoute({ costWeight, latencyWeight, qualityWeight, ...row }: RouteRow): RouteEntry {
+  const isCustom = row.strategy === 'CUSTOM';
+  const weights = { cost: costWeight ?? 0, latency: latencyWeight ?? 0, quality: qualityWeight ?? 0 };
+  return { ...row, scoreWeights: isCustom ? weights : null };
+}
+
+function byName(rows: RouteEntry[]): Map<string, RouteEntry> {
   const routes = new Map<string, RouteEntry>();
   for (const row of rows) for (const alias of row.aliases) routes.set(alias, row);
   for (const row of rows) routes.set(row.slug, row);
