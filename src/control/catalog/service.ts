@@ -4,6 +4,7 @@ import { ConflictError, ModelNotFoundError, ProviderNotFoundError, shorten } fro
 import { byIdOrSlug } from '../schema/by-id-or-slug.ts';
 import { changeConfiguration, type Transaction } from '../schema/change-configuration.ts';
 import type { Services } from '../schema/context.ts';
+import { listNames } from '../schema/list-names.ts';
 import { parseInput } from '../schema/parse-input.ts';
 import { requireVersion } from '../schema/require-version.ts';
 import { type CreateModelInput, createModelInput, type UpdateModelInput, updateModelInput } from './input.ts';
@@ -86,7 +87,7 @@ async function requireModel(tx: Transaction, services: CatalogServices, idOrSlug
 }
 
 function namedBy(model: CatalogModel, routes: { slug: string }[]): ConflictError {
-  const names = routes.map(({ slug }) => `"${slug}"`).join(', ');
+  const names = listNames(routes.map(({ slug }) => slug));
   return new ConflictError(
     `The model "${slugOf(model)}" is named by targets of the routes ${names}; take it out of them first, or disable it.`,
   );

@@ -2,9 +2,8 @@ import type { Caller } from '../../gateway/admission/caller.ts';
 import { ConflictError, NotFoundError } from '../../platform/errors.ts';
 import { isUuid } from '../../platform/ids.ts';
 import { changeConfiguration, type Transaction } from '../schema/change-configuration.ts';
+import { listNames } from '../schema/list-names.ts';
 import { activeProviderId, findProvider, mayServe, type ProviderServices } from './checks.ts';
-
-const MOST_NAMED_ROUTES = 10;
 
 /** A provider that is gone. */
 export interface DeletedProvider {
@@ -45,10 +44,9 @@ async function requireNoTargets(tx: Transaction, providerId: string, slug: strin
     orderBy: { slug: 'asc' },
   });
   if (routes.length === 0) return;
-  const named = routes.slice(0, MOST_NAMED_ROUTES).map((route) => `"${route.slug}"`);
-  const more = routes.length > named.length ? ` and ${routes.length - named.length} more` : '';
+  const named = listNames(routes.map((route) => route.slug));
   throw new ConflictError(
-    `Routes have targets on the provider "${slug}": ${named.join(', ')}${more}. Take it out of them first, or delete them.`,
+    `Routes have targets on the provider "${slug}": ${named}. Take it out of them first, or delete them.`,
   );
 }
 

@@ -28,6 +28,10 @@ export const CreateProvider = builder.inputType('CreateProviderInput', {
     timeoutMs: t.int({
       description: 'Longest time of one upstream call, 1,000 to 3,600,000 milliseconds. Default: 600,000.',
     }),
+    region: t.string({
+      description:
+        'Where it computes, in words of your own, up to 50 characters: `eu`, `us-east-1`. Routes may prefer regions.',
+    }),
     apiKey: t.string({ description: 'Its key. Stored encrypted, and never shown again.' }),
     models: t.field({
       type: [ModelInput],
@@ -38,7 +42,7 @@ export const CreateProvider = builder.inputType('CreateProviderInput', {
 
 export const UpdateProvider = builder.inputType('UpdateProviderInput', {
   description:
-    'Changes to a provider. A field that is left out stays as it is, and so does one that is null, except `baseUrl` and `dialect`.',
+    'Changes to a provider. A field that is left out stays as it is, and so does one that is null, except `baseUrl`, `dialect` and `region`.',
   fields: (t) => ({
     id: t.id({ required: true, description: 'Its id or its slug.' }),
     version: t.int({ description: 'The `version` that the change is based on. A stale one is refused. Default: any.' }),
@@ -54,6 +58,7 @@ export const UpdateProvider = builder.inputType('UpdateProviderInput', {
     }),
     priority: t.int({ description: 'Lower is tried earlier when another provider fails.' }),
     timeoutMs: t.int({ description: 'Longest time of one upstream call, 1,000 to 3,600,000 milliseconds.' }),
+    region: t.string({ description: 'Where it computes, in words of your own, up to 50 characters. Null: not said.' }),
     models: t.field({ type: [ModelInput], description: 'Models to add or update, up to 500. The others stay.' }),
   }),
 });
