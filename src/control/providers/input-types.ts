@@ -47,7 +47,10 @@ export const UpdateProvider = builder.inputType('UpdateProviderInput', {
     id: t.id({ required: true, description: 'Its id or its slug.' }),
     version: t.int({ description: 'The `version` that the change is based on. A stale one is refused. Default: any.' }),
     name: t.string({ description: 'The name for people, up to 100 characters.' }),
-    slug: t.string({ description: 'Lower-case letters, digits and dashes, up to 63; unique.' }),
+    slug: t.string({
+      description:
+        'Lower-case letters, digits and dashes, up to 63; unique. It cannot change while routes fall back on `<slug>/<model>`.',
+    }),
     kind: t.field({ type: ProviderKindEnum, description: 'What it is.' }),
     baseUrl: t.string({ description: 'Where it is. Null: the kind’s default.' }),
     dialect: t.field({ type: DialectEnum, description: 'What it speaks, for CUSTOM and SANDBOX. Null: OPENAI.' }),

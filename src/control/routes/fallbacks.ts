@@ -1,8 +1,7 @@
 import { nearestNames } from '../../gateway/routing/nearest.ts';
-import { ConflictError, ValidationError, type ValidationIssue } from '../../platform/errors.ts';
+import { ValidationError, type ValidationIssue } from '../../platform/errors.ts';
 import type { Transaction } from '../schema/change-configuration.ts';
 import type { Services } from '../schema/context.ts';
-import { listNames } from '../schema/list-names.ts';
 
 /**
  * Refuses fallbacks that mean nothing: each names a route, `provider/model`, or a model of the catalog. Whether those are
@@ -51,22 +50,6 @@ export function selfReferences(fallbacks: readonly string[], ownNames: readonly 
       ? [{ path: `fallbacks.${place}`, message: 'must not be the route itself' }]
       : [],
   );
-}
-
-/**
- * Refuses to take names away by which other routes fall back on this one. One statement; none without names.
- * @throws ConflictError that names those routes.
- */
-export async function requireNoFallback(tx: Transaction, routeId: string, names: readonly string[]): Promise<void> {
-  if (names.length === 0) return;
-  const routes = await tx.route.findMany({
-    where: { id: { not: routeId }, fallbacks: { hasSome: [...names] } },
-    select: { slug: true },
-    orderBy: { slug: 'asc' },
-  });
-  if (routes.length === 0) return;
-  const others = listNames(routes.map(({ slug }) => slug));
-  throw new ConflictError(`Other routes fall back on ${listNames(names)}: ${others}. Change their fallbacks first.`);
 }
 
 /** What stands before the first slash; without one, all of it. */

@@ -5,13 +5,14 @@ import { invalid } from '../../platform/errors.ts';
 import { uuidv7 } from '../../platform/ids.ts';
 import { changeConfiguration } from '../schema/change-configuration.ts';
 import type { Services } from '../schema/context.ts';
+import { requireNoFallbackOnRoute } from '../schema/fallbacks.ts';
 import { parseInput } from '../schema/parse-input.ts';
 import type { Wanted } from '../schema/read-back.ts';
 import { requireVersion } from '../schema/require-version.ts';
 import { requireFreeNames, slugOf } from '../schema/slugs.ts';
 import { requireConsistent, requireDefaultServes } from './checks.ts';
 import { changed, newRoute, type RouteColumns } from './columns.ts';
-import { requireNoFallback, requireResolvable } from './fallbacks.ts';
+import { requireResolvable } from './fallbacks.ts';
 import { type CreateRouteInput, createRouteInput, type UpdateRouteInput, updateRouteInput } from './input.ts';
 import { findRoute, readRoute } from './lookup.ts';
 import { divideSlots, findTargets, hasNoSlots, mergeTargets, replaceTargets } from './targets.ts';
@@ -55,11 +56,8 @@ export async function updateRoute(services: RouteServices, caller: Caller, input
     requireConsistent(route, targets ?? oldTargets, wanted);
     const names = [route.slug, ...route.aliases];
     await requireFreeNames(tx, names, old.id);
-    await requireNoFallback(
-      tx,
-      old.id,
-      [old.slug, ...old.aliases].filter((name) => !names.includes(name)),
-    );
+    const gone = [old.slug, ...old.aliases].filter((name) => !names.includes(name));
+    await requireNoFallbackOnRoute(tx, old.id, gone);
     await requireResolvable(tx, services, wanted.fallbacks ?? []);
     await tx.route.update({ where: { id: old.id }, data: { ...route, version: { increment: 1 } } });
     if (targets || hasNoSlots(oldTargets)) await replaceTargets(tx, old.id, targets ?? divideSlots(oldTargets));
@@ -86,7 +84,7 @@ export async function deleteRoute(
       const message = 'The route "default" cannot be deleted: it serves requests that name no model.';
       throw invalid('id', message);
     }
-    await requireNoFallback(tx, id, [slug, ...aliases]);
+    await requireNoFallbackOnRoute(tx, id, [slug, ...aliases]);
     const route = await readRoute(tx, query, id);
     await tx.route.delete({ where: { id } });
     record({ action: 'DELETED', subject: 'ROUTE', id, name: slug });

@@ -94,6 +94,29 @@ test('a route is renamed where the old name stays as an alias, and deleted once 
   expect((await deleteRoute(server, other)).route).toMatchObject({ slug: `${other}-new` });
 });
 
+test('a provider or a model that a route falls back on stays, and a provider keeps its slug', async () => {
+  const provider = `p-${slug}`;
+  const model = `m-${slug}`;
+  await createProvider(server, provider, [{ name: model }, { name: 'large' }]);
+  await create({ name: slug, fallbacks: [`${provider}/large`, model, 'large'] });
+  const conflict = { code: 'CONFLICT', message: expect.stringContaining(`: "${slug}".`) };
+  const attempt = async (mutation: string) => {
+    const { data } = await server.query<{ it: object }, object>(
+      `mutation { it: ${mutation} { __typename ... on Error { code message } } }`,
+    );
+    return data.it;
+  };
+  const rename = `updateProvider(input: { id: "${provider}", slug: "${provider}-new" })`;
+  expect(await attempt(`deleteProvider(id: "${provider}")`)).toMatchObject(conflict);
+  expect(await attempt(rename)).toMatchObject(conflict);
+  expect(await attempt(`deleteModel(id: "${provider}/${model}")`)).toMatchObject(conflict);
+  // Another provider has one of this name.
+  expect(await attempt(`deleteModel(id: "${provider}/large")`)).toEqual({ __typename: 'DeleteModelSuccess' });
+  await update({ id: slug, fallbacks: [] });
+  expect(await attempt(rename)).toEqual({ __typename: 'UpdateProviderSuccess' });
+  expect(await attempt(`deleteProvider(id: "${provider}-new")`)).toEqual({ __typename: 'DeleteProviderSuccess' });
+});
+
 test('a fallback that was lost to another change does not stand in the way of changes to the rest', async () => {
   await create({ name: slug, fallbacks: ['large'] });
   await server.services.prisma.route.update({ where: { slug }, data: { fallbacks: ['gone'] } });
