@@ -64,6 +64,10 @@ const SELECTIONS: Record<string, string> = {
   providerKeys: 'id hint',
   route: 'id slug targets { models percentage provider { slug } }',
   trafficSplit: 'isSplit route { slug } targets { percentage target { id } }',
+  splitComparison:
+    'route { id } variants { id latencyP99Ms averageCost } comparisons { missing } recommendation { text }',
+  costAnalysis: 'route { id } cost monthlyCost variants { id savings { to ofAll } }',
+  comparisons: 'nodes { id prompt notes winner } totalCount pageInfo { endCursor }',
   models: 'nodes { id slug inputPrice } totalCount pageInfo { endCursor }',
   model: 'id slug inputPrice',
   budgets: 'id subject spent percentUsed',
@@ -111,6 +115,8 @@ const RIGHT: Record<string, () => object> = {
   UpdateRouteInput: () => ({ id: 'default' }),
   RouteTargetInput: () => ({ provider: 'sandbox' }),
   SetTrafficSplitInput: () => ({ routeId: 'default' }),
+  SplitComparisonInput: () => ({ routeId: 'default' }),
+  CostAnalysisInput: () => ({ routeId: 'default' }),
   TrafficSplitTargetInput: () => ({ provider: 'sandbox', percentage: 100 }),
   UpdateProviderInput: () => ({ id: 'cohere', version: 1 }),
 };
