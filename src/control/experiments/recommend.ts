@@ -5,9 +5,8 @@ import { nameOf, type Variant } from './variants.ts';
 
 /** Where most requests should go; some go on to the others, so that a change is noticed. */
 const MOST = 80;
-/** As long as more than this many more failures cannot be ruled out, a shift stops half-way. */
+/** As long as more than this many more failures cannot be ruled out, a shift goes half the way only. */
 const UNCERTAIN_ERRORS = 0.02;
-const HALF = 50;
 
 export type Action = 'SHIFT' | 'KEEP' | 'WAIT';
 
@@ -71,11 +70,11 @@ function weightOf(effects: readonly Effect[]): number {
 
 function shiftToVariant(variants: readonly Variant[], judgement: Judgement): Recommendation {
   const { variant, errorRate } = judgement.comparison;
-  const isUncertain = (errorRate?.high ?? 1) > UNCERTAIN_ERRORS;
-  const why = isUncertain
-    ? `${describe(judgement)} Up to ${signed((errorRate?.high ?? 1) * 100)} points of failures are not ruled out, so`
-    : `${describe(judgement)} So`;
-  return shift(variants, variant, isUncertain ? HALF : MOST, why);
+  const most = errorRate?.high ?? 1;
+  if (most <= UNCERTAIN_ERRORS) return shift(variants, variant, MOST, `${describe(judgement)} So`);
+  const now = variant.percentage ?? 100 / variants.length;
+  const why = `${describe(judgement)} Up to ${signed(most * 100)} points of failures are not ruled out, so`;
+  return shift(variants, variant, Math.round((Math.min(now, MOST) + MOST) / 2), why);
 }
 
 function shiftToBaseline(variants: readonly Variant[], baseline: Variant, worse: readonly Judgement[]): Recommendation {

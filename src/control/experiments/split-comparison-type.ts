@@ -68,7 +68,7 @@ const RecommendedShare = builder.objectRef<Share>('RecommendedShare').implement(
 
 const RecommendationType = builder.objectRef<Recommendation>('SplitRecommendation').implement({
   description:
-    'What the numbers speak for. A variant that is better in errors, judgements, cost or speed and worse in none gets 80%, or half as long as 2 points more failures are not ruled out.',
+    'What the numbers speak for. A variant that is better in errors, judgements, cost or speed and worse in none should get 80%; as long as 2 points more failures are not ruled out, it goes half the way there.',
   fields: (t) => ({
     action: t.expose('action', { type: ActionEnum, description: 'What to do.' }),
     text: t.exposeString('text', {

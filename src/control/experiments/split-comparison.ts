@@ -42,7 +42,7 @@ builder.queryField('splitComparison', (t) =>
     nullable: true,
     authScopes: { admin: true },
     description:
-      'How the targets of a route do against each other, and what to do about it; null when there is no such route. Counts and costs are sums of the ledger. What needs single calls (percentiles, averages of time, differences) is computed from the newest 100,000 calls of each target, and from a million of all together, so that the price is bounded. Admins only.',
+      'How the targets of a route do against each other, and what to do about it; null when there is no such route. Counts and costs are sums of the ledger. What needs single calls (percentiles, averages of time, differences) is computed from the newest 100,000 calls of each target, and from a million of all together, so that the price is bounded. Decide by a sample that was set beforehand: whoever looks again and again until something differs will find it by chance. Admins only.',
     args: { input: t.arg({ type: SplitComparisonInput, required: true, description: 'Which split, and when.' }) },
     resolve: async (_root, { input }, { services }) => {
       const span = askedSpan(input, new Date());
