@@ -1,4 +1,4 @@
-import { byName, percentageOf } from '../routes/routes.ts';
+import { byName, IN_ORDER, percentageOf } from '../routes/routes.ts';
 import type { Services } from '../schema/context.ts';
 
 /** A target of a route, as experiments look at it. */
@@ -27,7 +27,7 @@ export async function readExperiment(
 ): Promise<Experiment | null> {
   const route = await prisma.route.findFirst({
     where: byName(routeName),
-    include: { targets: { orderBy: [{ priority: 'asc' }, { position: 'asc' }, { id: 'asc' }] } },
+    include: { targets: IN_ORDER },
   });
   if (!route) return null;
   const { providersById } = snapshots.current;
