@@ -42,7 +42,7 @@ const VariantCostType = builder.objectRef<VariantCost>('VariantCost').implement(
       resolve: ({ variant }) => variant.provider,
     }),
     models: t.stringList({
-      description: 'Names of its models. Empty: the provider’s own choice.',
+      description: 'Names of its models. Empty: all enabled ones of its provider.',
       resolve: ({ variant }) => [...variant.models],
     }),
     percentage: t.float({
