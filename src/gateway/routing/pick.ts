@@ -137,22 +137,22 @@ function contendersOf(field: Field, target: TargetFacts, from: number, now: numb
 /** Those that do not rest, group by group; then those that do, the one that rests shortest first. */
 function inOrder(section: Section, usable: readonly UsableTarget[], inputs: PickInputs, picked: Picked) {
   const counter = { turn: inputs.turn ?? 0, slot: inputs.slot };
+  const byPlace: UsableTarget[] = [];
+  const ready: UsableTarget[] = [];
+  const resting: UsableTarget[] = [];
+  for (const target of usable) {
+    byPlace[target.contender.place] = target;
+    (target.restingUntil <= inputs.at ? ready : resting).push(target);
+  }
   const ordered: UsableTarget[] = [];
-  for (const group of groupsOf(
-    section,
-    usable.filter(({ restingUntil }) => restingUntil <= inputs.at),
-  )) {
-    const byPlace = new Map(group.map((target) => [target.contender.place, target]));
+  for (const group of groupsOf(section, ready)) {
     const contenders = group.map(({ contender }) => contender);
     const { ranked, scores, isExploring } = rank(section.strategy, section.weights, contenders, counter);
     if (scores) keepScores(contenders, scores, picked);
     if (isExploring && picked.order.length + ordered.length === 0) picked.explored = ranked[0]?.place ?? null;
-    for (const { place } of ranked) ordered.push(byPlace.get(place) as UsableTarget);
+    for (const { place } of ranked) ordered.push(byPlace[place] as UsableTarget);
   }
-  const resting = usable
-    .filter(({ restingUntil }) => restingUntil > inputs.at)
-    .sort((a, b) => a.restingUntil - b.restingUntil);
-  return [...ordered, ...resting];
+  return ordered.concat(resting.sort((a, b) => a.restingUntil - b.restingUntil));
 }
 
 /** Targets in the best of the preferred regions come first; under MULTI, then those of the best priority. */

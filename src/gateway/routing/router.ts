@@ -5,7 +5,7 @@ import type { Choice } from './choice.ts';
 import type { Decision, RoutingFact } from './decision.ts';
 import { type Candidate, factOf } from './facts.ts';
 import type { TargetHealth } from './health.ts';
-import { type Field, fieldOf, type Picked, pick } from './pick.ts';
+import { type Field, fieldOf, type Picked, type PickInputs, pick } from './pick.ts';
 import { slotOf } from './slots.ts';
 import { Turns } from './turns.ts';
 
@@ -36,6 +36,8 @@ interface View {
   version: number;
   field: Field;
   health: RoutingFact;
+  /** What was picked when nothing but the time went into it, and until when that holds. */
+  last: { picked: Picked; from: number; until: number } | null;
 }
 
 /** Decisions look alike until something changes: what they see is put together once, and so is its name. */
@@ -63,7 +65,8 @@ export class Router {
    */
   decide(choice: Choice, asking: Asking): Decided {
     const views = this.#viewsOf(choice);
-    const { field, health } = this.#view(choice, views, asking);
+    const view = this.#view(choice, views, asking);
+    const { field, health } = view;
     const slot = asking.stickyKey === null ? null : slotOf(asking.stickyKey);
     const { countedAs, countedTargets } = choice;
     const inputs = {
@@ -72,7 +75,7 @@ export class Router {
       slot,
       modelTurns: countedTargets.size === 0 ? null : this.#modelTurns(choice),
     };
-    const picked = pick(field, inputs);
+    const picked = this.#pick(view, inputs);
     const [first] = picked.order;
     if (first === undefined) throw this.#allOpen(choice, asking.at);
     if (countedTargets.size > 0) this.#countTarget(choice, field.candidates[first] as Candidate);
@@ -116,10 +119,23 @@ export class Router {
       version,
       field: fieldOf(choice.facts, facts, choice.candidates),
       health: isOrdinary ? NO_HEALTH : factOf(facts),
+      last: null,
     };
     if (isStreamed) views.streamed = view;
     else views.whole = view;
     return view;
+  }
+
+  #pick(view: View, inputs: PickInputs): Picked {
+    const { at, turn, slot, modelTurns } = inputs;
+    if (turn !== null || slot !== null || modelTurns !== null) return pick(view.field, inputs);
+    if (view.last && view.last.from <= at && at < view.last.until) return view.last.picked;
+    const { resting, open } = view.field.health;
+    const picked = pick(view.field, inputs);
+    // Time makes a difference only where a rest or a circuit ends.
+    const until = Math.min(...[...resting, ...open].filter((end) => end > at));
+    view.last = { picked, from: at, until };
+    return picked;
   }
 
   #modelTurns({ facts, countedTargets }: Choice): number[] {

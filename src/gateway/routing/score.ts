@@ -25,13 +25,11 @@ const MIDDLE_QUALITY = 50;
  * unknown latency or quality as the median of those that are known, so that being new is neither a merit nor a fault.
  */
 export function scoresOf(items: readonly Rated[], weights: ScoreWeights): number[] {
-  const cheapest = least(items.map(({ price }) => price)) ?? 0;
-  const latencies = known(items.map(({ latency }) => latency));
-  const fastest = latencies[0] ?? 1;
-  const qualities = known(items.map(({ quality }) => quality));
+  const cheapest = leastOf(items, 'price') ?? 0;
+  const fastest = leastOf(items, 'latency') ?? 1;
   // Between two in the middle the worse one, so that nobody is preferred for being unknown.
-  const usualLatency = latencies[latencies.length >> 1] ?? 1;
-  const usualQuality = qualities[(qualities.length - 1) >> 1] ?? MIDDLE_QUALITY;
+  const usualLatency = fillIn(items, 'latency', (known) => known[known.length >> 1] ?? 1);
+  const usualQuality = fillIn(items, 'quality', (known) => known[(known.length - 1) >> 1] ?? MIDDLE_QUALITY);
   return items.map(({ price, latency, quality }) => {
     const cost = price === null ? 0 : (cheapest + PRICE_GRAIN) / (price + PRICE_GRAIN);
     const speed = fastest / Math.max(1, latency ?? usualLatency);
@@ -40,13 +38,15 @@ export function scoresOf(items: readonly Rated[], weights: ScoreWeights): number
   });
 }
 
-/** Ascending. */
-function known(values: readonly (number | null)[]): number[] {
-  return values.filter((value) => value !== null).sort((a, b) => a - b);
+/** What stands in for those that are unknown; 0 where none is. */
+function fillIn(items: readonly Rated[], of: keyof Rated, middle: (ascending: number[]) => number): number {
+  if (items.every((item) => item[of] !== null)) return 0;
+  const known = items.map((item) => item[of]).filter((value) => value !== null);
+  return middle(known.sort((a, b) => a - b));
 }
 
-function least(values: readonly (number | null)[]): number | null {
+function leastOf(items: readonly Rated[], of: keyof Rated): number | null {
   let found: number | null = null;
-  for (const value of values) if (value !== null && (found === null || value < found)) found = value;
+  for (const { [of]: value } of items) if (value !== null && (found === null || value < found)) found = value;
   return found;
 }
