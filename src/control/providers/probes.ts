@@ -1,5 +1,5 @@
 import { NO_OWN_KEYS } from '../../gateway/admission/caller.ts';
-import { isUsable } from '../../gateway/routing/candidates.ts';
+import { isUsable } from '../../gateway/routing/usable.ts';
 import type { ProviderEntry } from '../../gateway/snapshot/snapshot.ts';
 import { PROVIDER_KINDS } from '../../gateway/upstream/kinds.ts';
 import type { Services } from '../schema/context.ts';
@@ -108,7 +108,9 @@ export class Probes {
       await new Promise((resolve) => setTimeout(resolve, SECOND_LOOK_MS).unref());
       seen = await this.#look(provider);
     }
-    if (seen && this.#isStillSo(provider)) await this.#keep(provider.id, seen);
+    if (!seen || !this.#isStillSo(provider)) return;
+    this.#parts.gateway.noteProbe(provider.id, seen.status !== 'OFFLINE');
+    await this.#keep(provider.id, seen);
   }
 
   /** Whoever got another address or key meanwhile is tested for it; what was seen before says nothing of that. */

@@ -1,4 +1,4 @@
-import type { PowerLevel } from '../../gateway/admission/caller.ts';
+import type { PowerLevel } from '../../gateway/routing/power-level.ts';
 import { enumOf } from './enum-of.ts';
 
 export const PowerLevelEnum = enumOf<PowerLevel>(

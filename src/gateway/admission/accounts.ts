@@ -2,9 +2,10 @@ import type { Pool } from 'pg';
 import { hashApiKey, type SecretBox } from '../../platform/crypto.ts';
 import { OverloadedError } from '../../platform/errors.ts';
 import type { Log } from '../../platform/log.ts';
+import type { PowerLevel } from '../routing/power-level.ts';
 import { ownKeyContext } from '../snapshot/seal-context.ts';
 import type { ProviderKey } from '../snapshot/snapshot.ts';
-import type { Account, IssuedKey, PowerLevel, Role, Tier } from './caller.ts';
+import type { Account, IssuedKey, Role, Tier } from './caller.ts';
 
 /** The channel on which a change of users or API keys tells its revision. */
 export const ACCOUNTS_CHANNEL = 'signalbox_accounts';

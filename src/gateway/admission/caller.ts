@@ -1,10 +1,8 @@
+import type { PowerLevel } from '../routing/power-level.ts';
 import type { ProviderKey } from '../snapshot/snapshot.ts';
 
 export type Role = 'ADMIN' | 'USER';
 export type Tier = 'FREE' | 'STARTER' | 'PROFESSIONAL' | 'ENTERPRISE';
-
-/** What a model may cost, by its blended price: a user's preference, or a request's. */
-export type PowerLevel = 'ECO' | 'BALANCED' | 'PRECISION';
 
 /** A user's own keys by the provider's id. Null: it cannot be decrypted, and the system's does not stand in for it. */
 export type OwnKeys = ReadonlyMap<string, ProviderKey | null>;
@@ -19,7 +17,7 @@ export interface Account {
   role: Role;
   tier: Tier;
   isActive: boolean;
-  /** For routes that allow it, where a request says nothing. */
+  /** Which models routes that allow it narrow their candidates to, where a request says nothing. */
   powerLevel: PowerLevel;
   /** Absent: they have none. */
   ownKeys?: OwnKeys;

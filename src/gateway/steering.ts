@@ -1,0 +1,145 @@
+import { OverloadedError, RateLimitedError, type SignalboxError } from '../platform/errors.ts';
+import { powerLevelOf, stickyKeyOf } from './admission/admit.ts';
+import { type Caller, ownKeysOf } from './admission/caller.ts';
+import type { Attempt } from './attempt.ts';
+import { candidatesOf } from './routing/candidates.ts';
+import { type Explanation, explain } from './routing/explain.ts';
+import { TargetHealth, type TargetState } from './routing/health.ts';
+import { keysOf } from './routing/keys.ts';
+import { Plan, type Step } from './routing/plan.ts';
+import type { PowerLevel } from './routing/power-level.ts';
+import { throughRoute } from './routing/resolve.ts';
+import { Router } from './routing/router.ts';
+import { choiceOf, type Run } from './run.ts';
+import type { RouteEntry, Snapshot } from './snapshot/snapshot.ts';
+import type { Failure } from './upstream/failure.ts';
+import { timingOf, verdictOf } from './verdict.ts';
+
+/** Of a target that was named exactly: its keys are tried, and nothing a second time. */
+const ATTEMPTS_OF_TESTS = 4;
+
+/** Where completions go: plans their attempts, and learns from how these end. */
+export class Steering {
+  readonly health: TargetHealth;
+  readonly router: Router;
+
+  /** @param circuitProbeMs as `TargetHealth` has it */
+  constructor(circuitProbeMs: number) {
+    this.health = new TargetHealth(circuitProbeMs);
+    this.router = new Router(this.health);
+  }
+
+  /** Picks where to go, and plans what follows if that fails. */
+  plan(run: Run): Plan {
+    const { destination, ownKeys, isStreamed, stickyKey } = run.admitted;
+    const world = {
+      chooseKey: (provider: Step['target']['provider'], tried: ReadonlySet<string>) =>
+        this.health.keys.choose(keysOf(provider, ownKeys), tried),
+      now: Date.now,
+      random: Math.random,
+    };
+    const limits = {
+      attempts: ATTEMPTS_OF_TESTS,
+      deadline: run.deadline,
+      triesAgain: false,
+      asksOthersOnRefusal: false,
+    };
+    if (!('facts' in destination)) return new Plan([destination], () => [], limits, world);
+    const asking = { ownKeys, isStreamed, stickyKey, at: run.origin.startedAt };
+    const { decision, facts, order, others } = this.router.decide(destination, asking);
+    run.origin.decision = decision;
+    run.facts = facts;
+    const { attempts } = destination.facts;
+    const asksOthersOnRefusal = destination.route?.refusalPolicy === 'OTHER_TARGET';
+    return new Plan(order, others, { ...limits, attempts, triesAgain: true, asksOthersOnRefusal }, world);
+  }
+
+  /** Whether the circuit of a step's target lets it through. A target that was named exactly is called in any case. */
+  enter(run: Run, step: Step): 'CLOSED' | 'PROBE' | 'OPEN' {
+    const now = Date.now();
+    const entry = this.health.enter(step.target, now);
+    if (entry === 'OPEN' && choiceOf(run.admitted) === null) return 'PROBE';
+    if (entry === 'PROBE') run.probed = step.target;
+    return entry;
+  }
+
+  /** What the end of a call says of its target and its key. */
+  learn(run: Run, attempt: Attempt, isProbe: boolean, failure: Failure | null): void {
+    const { target, key, intent } = attempt;
+    const now = Date.now();
+    attempt.upstreamStatus = failure ? failure.upstreamStatus : attempt.upstreamStatus;
+    this.health.note(target, verdictOf(run, attempt, failure), isProbe, failure ? null : timingOf(run, attempt), now);
+    run.probed = null;
+    if (!key) return;
+    if (!failure) this.health.keys.answered(key.id, intent.startedAt);
+    else if (failure.key) this.health.keys.rest(key.id, failure.key, failure.retryAfterMs);
+  }
+
+  /** A request that was let through an open circuit, and did not get as far as its target. */
+  release(run: Run): void {
+    if (run.probed) this.health.release(run.probed, Date.now());
+    run.probed = null;
+  }
+
+  /** Nothing was called, and nothing can be for a while. */
+  refusal(run: Run, plan: Plan): SignalboxError {
+    const seconds = Math.max(1, Math.ceil((plan.readyAt - Date.now()) / 1_000));
+    const name = run.origin.routeSlug ? `the route "${run.origin.routeSlug}"` : 'this model';
+    return Number.isFinite(seconds)
+      ? new RateLimitedError(`The providers of ${name} asked to be left alone for ${seconds} s.`, seconds)
+      : new OverloadedError(`The providers of ${name} failed again and again, and are left alone for now.`, 1);
+  }
+
+  /** Picks as for a request to the route, and counts the pick. */
+  select(route: RouteEntry, snapshot: Snapshot, caller: Caller, wish: RouteWish): Explanation {
+    const { hint = null, powerLevel, sessionKey } = wish;
+    const choice = throughRoute(route, hint, snapshot, caller, powerLevel ?? powerLevelOf(caller));
+    const stickyKey = stickyKeyOf(choice, { caller, ...(sessionKey ? { sessionKey } : {}) });
+    const asking = { ownKeys: ownKeysOf(caller), isStreamed: true, stickyKey, at: Date.now() };
+    const { field, decision, picked } = this.router.decide(choice, asking);
+    return explain(field, decision, picked, decision);
+  }
+
+  /** How the targets of a route do; those that cannot be used at all are left out. */
+  stateOf(route: RouteEntry, snapshot: Snapshot, caller: Caller): RouteState {
+    const now = Date.now();
+    const narrowing = { snapshot, ownKeys: ownKeysOf(caller), hint: null, powerLevel: null };
+    const targets = candidatesOf(route, null, narrowing).targets.filter((target) => target !== null);
+    return {
+      picks: this.router.picksOf(route.id),
+      targets: targets.map((target) => {
+        const restingUntil = this.health.keys.restOfAll(target.provider.keys, now);
+        return {
+          targetId: target.id,
+          provider: target.provider.slug,
+          model: target.model.name,
+          restingUntil: restingUntil > now ? restingUntil : null,
+          ...this.health.stateOf(target, now),
+        };
+      }),
+    };
+  }
+}
+
+/** What a request may say besides the route. */
+export interface RouteWish {
+  /** Of a route in SPECIFIC mode. */
+  hint?: string | null;
+  /** Absent: the caller's own preference. */
+  powerLevel?: PowerLevel | null;
+  sessionKey?: string | null;
+}
+
+/** A route on this server. Times in milliseconds since 1970. */
+export interface RouteState {
+  /** Requests that were picked for by their number, without a hint. */
+  picks: number;
+  targets: readonly ({
+    targetId: string | null;
+    /** Slug. */
+    provider: string;
+    model: string;
+    /** Until when all keys of the provider rest; null: they do not. */
+    restingUntil: number | null;
+  } & TargetState)[];
+}
