@@ -17,7 +17,7 @@ export interface Account {
   role: Role;
   tier: Tier;
   isActive: boolean;
-  /** Which models routes that allow it narrow their candidates to, where a request says nothing. */
+  /** For routes that allow it, where a request says nothing. */
   powerLevel: PowerLevel;
   /** Absent: they have none. */
   ownKeys?: OwnKeys;
