@@ -64,6 +64,7 @@ const SELECTIONS: Record<string, string> = {
   providerKeys: 'id hint',
   route:
     'id slug scoreWeights { cost } versions { nodes { version changedBy { id } content } totalCount pageInfo { endCursor } } targets { models percentage provider { slug } }',
+  explainRoute: 'requestId isReproduced decision { plan { provider model } }',
   trafficSplit: 'isSplit route { slug } targets { percentage target { id } }',
   models: 'nodes { id slug inputPrice } totalCount pageInfo { endCursor }',
   model: 'id slug inputPrice',
@@ -112,6 +113,8 @@ const RIGHT: Record<string, () => object> = {
   UpdateRouteInput: () => ({ id: 'default' }),
   ScoreWeightsInput: () => ({ cost: 40, latency: 40, quality: 20 }),
   RouteTargetInput: () => ({ provider: 'sandbox' }),
+  SelectRouteInput: () => ({ routeId: 'default' }),
+  ClearResponseCacheInput: () => ({ routeId: 'default' }),
   SetTrafficSplitInput: () => ({ routeId: 'default' }),
   TrafficSplitTargetInput: () => ({ provider: 'sandbox', percentage: 100 }),
   UpdateProviderInput: () => ({ id: 'cohere', version: 1 }),
