@@ -1,11 +1,12 @@
 import type { Caller } from '../../gateway/admission/caller.ts';
 import type { Prisma } from '../../generated/prisma/client.ts';
-import { ValidationError } from '../../platform/errors.ts';
+import { ConflictError, ValidationError } from '../../platform/errors.ts';
 import { builder } from '../schema/builder.ts';
 import type { Services } from '../schema/context.ts';
 import { accountOf } from '../schema/owners.ts';
 import { parseInput } from '../schema/parse-input.ts';
 import { PowerLevelEnum } from '../schema/power-level.ts';
+import { readBack } from '../schema/read-back.ts';
 import { outcome } from '../schema/result.ts';
 import { changeAccounts } from './change-accounts.ts';
 import { type UpdateMySettingsInput, updateMySettingsInput } from './input.ts';
@@ -57,10 +58,10 @@ builder.mutationField('updateMySettings', (t) =>
     description:
       'Changes one’s settings. Completions that begin after this answers go by them, on every server within a second.',
     args: { input: t.arg({ type: UpdateMySettings, required: true, description: 'What changes.' }) },
-    errors: outcome('settings', 'The settings as they are now.', ValidationError),
+    errors: outcome('settings', 'The settings as they are now.', ValidationError, ConflictError),
     resolve: async (query, _root, { input }, { services, caller }) => {
       const id = await updateMySettings(services, caller, input);
-      return services.prisma.user.findUniqueOrThrow({ ...query, where: { id } });
+      return readBack('user', query, (wanted) => services.prisma.user.findUnique({ ...wanted, where: { id } }));
     },
   }),
 );
