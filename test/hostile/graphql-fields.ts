@@ -66,6 +66,10 @@ const SELECTIONS: Record<string, string> = {
     'id slug scoreWeights { cost } versions { nodes { version changedBy { id } content } totalCount pageInfo { endCursor } } targets { models percentage provider { slug } }',
   explainRoute: 'requestId isReproduced decision { plan { provider model } }',
   trafficSplit: 'isSplit route { slug } targets { percentage target { id } }',
+  splitComparison:
+    'route { id } variants { id latencyP99Ms averageCost } comparisons { missing } recommendation { text }',
+  costAnalysis: 'route { id } cost monthlyCost variants { id savings { to ofAll } }',
+  comparisons: 'nodes { id prompt notes winner } totalCount pageInfo { endCursor }',
   models: 'nodes { id slug inputPrice } totalCount pageInfo { endCursor }',
   model: 'id slug inputPrice',
   budgets: 'id subject spent percentUsed',
@@ -116,6 +120,8 @@ const RIGHT: Record<string, () => object> = {
   SelectRouteInput: () => ({ routeId: 'default' }),
   ClearResponseCacheInput: () => ({ routeId: 'default' }),
   SetTrafficSplitInput: () => ({ routeId: 'default' }),
+  SplitComparisonInput: () => ({ routeId: 'default' }),
+  CostAnalysisInput: () => ({ routeId: 'default' }),
   TrafficSplitTargetInput: () => ({ provider: 'sandbox', percentage: 100 }),
   UpdateProviderInput: () => ({ id: 'cohere', version: 1 }),
 };

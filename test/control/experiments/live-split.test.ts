@@ -119,7 +119,7 @@ describe('a 70/30 split of `default`', () => {
       body: JSON.stringify({ messages: [{ role: 'user', content: 'Hi' }] }),
     });
     expect(response.status, await response.text()).toBe(502);
-    expect(received()).toEqual([0, 1]);
+    expect(received()).toEqual([0, 4]);
   });
 });
 
