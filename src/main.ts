@@ -3,6 +3,7 @@ import { BudgetWatcher } from './control/budgets/budgets.ts';
 import { RequestTail } from './control/completions/completions.ts';
 import { LiveViews } from './control/metrics/metrics.ts';
 import { HealthMonitor } from './control/providers/providers.ts';
+import { followClearings } from './control/routes/routes.ts';
 import type { Services } from './control/schema/context.ts';
 import type { SeedResult } from './control/seed.ts';
 import { seed } from './control/seed.ts';
@@ -125,6 +126,9 @@ export async function start(
 
     const gateway = new Gateway({ snapshots, ledger, settings, log });
     closers.push(() => gateway.close());
+    const clearings = new AbortController();
+    closers.push(() => clearings.abort());
+    void followClearings({ feed, gateway }, clearings.signal);
     const rateLimiter = new RateLimiter(settings);
     const providerHealth = new HealthMonitor({ settings, log, prisma, snapshots, gateway, feed, rateLimiter });
     closers.push(() => providerHealth.close());

@@ -64,6 +64,7 @@ const SELECTIONS: Record<string, string> = {
   providerKeys: 'id hint',
   route:
     'id slug scoreWeights { cost } versions { nodes { version changedBy { id } content } totalCount pageInfo { endCursor } } targets { models percentage provider { slug } }',
+  explainRoute: 'requestId isReproduced decision { plan { provider model } }',
   trafficSplit: 'isSplit route { slug } targets { percentage target { id } }',
   splitComparison:
     'route { id } variants { id latencyP99Ms averageCost } comparisons { missing } recommendation { text }',
@@ -116,6 +117,8 @@ const RIGHT: Record<string, () => object> = {
   UpdateRouteInput: () => ({ id: 'default' }),
   ScoreWeightsInput: () => ({ cost: 40, latency: 40, quality: 20 }),
   RouteTargetInput: () => ({ provider: 'sandbox' }),
+  SelectRouteInput: () => ({ routeId: 'default' }),
+  ClearResponseCacheInput: () => ({ routeId: 'default' }),
   SetTrafficSplitInput: () => ({ routeId: 'default' }),
   SplitComparisonInput: () => ({ routeId: 'default' }),
   CostAnalysisInput: () => ({ routeId: 'default' }),

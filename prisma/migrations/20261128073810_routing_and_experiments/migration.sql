@@ -151,3 +151,6 @@ SELECT r.id, r.version,
                                 FROM "route_targets" t WHERE t.route_id = r.id), '[]'::jsonb)),
        r.updated_at
   FROM "routes" r;
+
+-- AlterEnum
+ALTER TYPE "EventTopic" ADD VALUE 'RESPONSE_CACHE';

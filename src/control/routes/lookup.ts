@@ -1,4 +1,5 @@
 import { nearestNames } from '../../gateway/routing/nearest.ts';
+import type { RouteEntry, Snapshot } from '../../gateway/snapshot/snapshot.ts';
 import type { Prisma, Route, RouteTarget } from '../../generated/prisma/client.ts';
 import { RouteNotFoundError, shorten } from '../../platform/errors.ts';
 import { isUuid } from '../../platform/ids.ts';
@@ -30,9 +31,24 @@ export async function findRoute(
 ): Promise<Route & { targets: RouteTarget[] }> {
   const route = await tx.route.findFirst({ where: byName(idOrName), include: { targets: IN_ORDER } });
   if (route) return route;
-  const nearest = nearestNames(idOrName, snapshots.current.routes.keys());
-  const hint = nearest.length > 0 ? ` Did you mean ${nearest.join(', ')}?` : '';
-  throw new RouteNotFoundError(`There is no route "${shorten(idOrName)}".${hint}`);
+  throw notFound(`There is no route "${shorten(idOrName)}".`, idOrName, snapshots.current);
+}
+
+/**
+ * The route with this id, slug or alias as this server serves it.
+ * @throws RouteNotFoundError when there is none, or it is switched off.
+ */
+export function servedRoute(snapshot: Snapshot, idOrName: string): RouteEntry {
+  const { routes } = snapshot;
+  const id = idOrName.toLowerCase();
+  const route = routes.get(idOrName) ?? [...routes.values()].find((one) => one.id === id);
+  if (route) return route;
+  throw notFound(`There is no route "${shorten(idOrName)}" that is switched on.`, idOrName, snapshot);
+}
+
+function notFound(message: string, name: string, { routes }: Snapshot): RouteNotFoundError {
+  const nearest = nearestNames(name, routes.keys());
+  return new RouteNotFoundError(nearest.length > 0 ? `${message} Did you mean ${nearest.join(', ')}?` : message);
 }
 
 /**

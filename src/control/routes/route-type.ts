@@ -5,6 +5,7 @@ import { pageArgs, pageComplexity } from '../schema/connections.ts';
 import { listComplexity } from '../schema/list-complexity.ts';
 import { RefusalPolicyEnum, RestartPolicyEnum, RouteModeEnum, RouteStrategyEnum, StickyKeyEnum } from './enums.ts';
 import { IN_ORDER } from './lookup.ts';
+import { RouteState } from './state-type.ts';
 import { RouteVersionConnection } from './version-type.ts';
 import { routeVersionsPage } from './versions.ts';
 
@@ -97,6 +98,16 @@ export const Route = builder.prismaObject('Route', {
       resolve: ({ slug }) => slug === DEFAULT_ROUTE,
     }),
     version: t.exposeInt('version', { description: 'Goes up with each change; give it to `updateRoute`.' }),
+    state: t.field({
+      type: RouteState,
+      nullable: true,
+      description: 'How it does, as the server that answers sees it. Null: it is switched off.',
+      select: { slug: true },
+      resolve: ({ id, slug }, _args, { services, caller }) => {
+        const route = services.snapshots.current.routes.get(slug);
+        return route?.id === id ? services.gateway.routeState(route, caller) : null;
+      },
+    }),
     versions: t.field({
       type: RouteVersionConnection,
       description: 'How it was after each of its changes, newest first. The last 1,000 are kept.',

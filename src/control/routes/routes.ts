@@ -5,6 +5,9 @@ import { outcome } from '../schema/result.ts';
 import { CreateRoute, UpdateRoute } from './input-types.ts';
 import { byName, readRoute } from './lookup.ts';
 import { Route } from './route-type.ts';
+import './explain.ts';
+import './response-cache.ts';
+import './select.ts';
 import { createRoute, deleteRoute, updateRoute } from './service.ts';
 
 export { NO_SCORE_WEIGHTS } from './columns.ts';
@@ -12,6 +15,7 @@ export { RouteStrategyEnum } from './enums.ts';
 export { MOST_TARGETS, targetInput } from './input.ts';
 export { byName, findRoute, IN_ORDER, readRoute } from './lookup.ts';
 export { percentageOf, WEIGHED } from './percentage.ts';
+export { followClearings } from './response-cache.ts';
 export { Route } from './route-type.ts';
 export { RouteTarget } from './target-type.ts';
 export { findTargets, mergeTargets, replaceTargets, type WantedTarget } from './targets.ts';

@@ -3,7 +3,7 @@ import type { PrismaClient } from '../../generated/prisma/client.ts';
 import type { Log } from '../log.ts';
 import { Hub, type Queueing } from './hub.ts';
 
-export type EventTopic = 'CONFIGURATION' | 'PROVIDER_HEALTH' | 'BUDGETS';
+export type EventTopic = 'CONFIGURATION' | 'PROVIDER_HEALTH' | 'BUDGETS' | 'RESPONSE_CACHE';
 
 /** Something that happened, on whichever server. */
 export interface FeedEvent {
@@ -46,6 +46,7 @@ export class EventFeed {
     CONFIGURATION: new Hub(),
     PROVIDER_HEALTH: new Hub(),
     BUDGETS: new Hub(),
+    RESPONSE_CACHE: new Hub(),
   };
   readonly #timers: NodeJS.Timeout[];
   #seq: bigint;

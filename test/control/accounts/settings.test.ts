@@ -85,6 +85,15 @@ test.each([
   expect(await mySettings()).toEqual({ powerLevel: 'BALANCED', preferences: {} });
 });
 
+test('are told by `__typename` alone as well', async () => {
+  const mutation = 'updateMySettings(input: { powerLevel: ECO }) { __typename }';
+  const { data, errors } = await server.query(`mutation { ${mutation} }`, {}, credential);
+  expect(errors).toEqual([]);
+  expect(data).toEqual({ updateMySettings: { __typename: 'UpdateMySettingsSuccess' } });
+  const read = await server.query('{ mySettings { __typename } }', {}, credential);
+  expect(read.data).toEqual({ mySettings: { __typename: 'MySettings' } });
+});
+
 test('reach the gateway’s memory with the answer, and that of other servers within a second', async () => {
   const peer = await startPeer(server);
   try {
