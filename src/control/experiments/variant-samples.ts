@@ -47,7 +47,7 @@ const SELECT = `
       ${percentilesOf('latency')}, ${percentilesOf('first_token')}
     FROM (
       SELECT status = 'SUCCEEDED' AS succeeded, latency_ms AS latency, cost,
-        CASE WHEN number = 1 THEN time_to_first_token_ms END AS first_token
+        time_to_first_token_ms AS first_token
       FROM attempts WHERE target_id = variant.id AND id >= $2 AND id < $3 ORDER BY id DESC LIMIT $4
     ) AS newest
   ) AS sample`;

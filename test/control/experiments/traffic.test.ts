@@ -48,7 +48,7 @@ async function rowsOf(ids: readonly string[]) {
             count(*) FILTER (WHERE status = 'FAILED')::text AS failed, sum(cost)::text AS cost,
             avg(latency_ms) FILTER (WHERE status = 'SUCCEEDED')::float8 AS "averageLatencyMs",
             avg(output_tokens) FILTER (WHERE status = 'SUCCEEDED')::float8 AS "averageOutputTokens",
-            avg(time_to_first_token_ms) FILTER (WHERE number = 1)::float8 AS "averageTimeToFirstTokenMs"
+            avg(time_to_first_token_ms)::float8 AS "averageTimeToFirstTokenMs"
        FROM attempts WHERE target_id = ANY($1::uuid[]) GROUP BY target_id ORDER BY array_position($1::uuid[], target_id)`,
     [ids],
   );
