@@ -36,11 +36,14 @@ interface Entry {
 /** Gathers an answer while it is relayed, for the next one who asks the same. */
 export class Recording {
   readonly key: string;
+  /** How often the cache had been cleared when it began. */
+  readonly generation: number;
   readonly #events: StreamEvent[] = [];
   #bytes = ENTRY_BYTES;
 
-  constructor(key: string) {
+  constructor(key: string, generation: number) {
     this.key = key;
+    this.generation = generation;
   }
 
   add(events: readonly StreamEvent[]): void {
@@ -76,6 +79,7 @@ export class ResponseCache {
   readonly #mostBytes: number;
   readonly #entries = new Map<string, Entry>();
   #bytes = 0;
+  #generation = 0;
 
   /** @param mostBytes of all answers together */
   constructor(mostBytes: number) {
@@ -94,7 +98,7 @@ export class ResponseCache {
     const hash = createHash('sha256')
       .update(JSON.stringify([owner, meaning, operation, sandbox]))
       .update(bytes);
-    return new Recording(hash.digest('base64'));
+    return new Recording(hash.digest('base64'), this.#generation);
   }
 
   /** Null: there is none, or it is too old. */
@@ -114,6 +118,8 @@ export class ResponseCache {
       run.request.operation === 'EMBEDDINGS' || origin.finishReason === 'stop' || origin.finishReason === 'tool_calls';
     const made = isWhole ? recording.finish(body, usageEvent, origin) : null;
     if (!made || !route?.cacheTtlSeconds || made.bytes > this.#mostBytes) return;
+    // It may answer for what was cleared meanwhile.
+    if (recording.generation !== this.#generation) return;
     const known = this.#entries.get(recording.key);
     if (known) this.#delete(recording.key, known);
     this.#add(recording.key, {
@@ -132,6 +138,7 @@ export class ResponseCache {
    */
   clear(routeId: string): number {
     let cleared = 0;
+    this.#generation++;
     for (const [key, entry] of this.#entries) {
       if (entry.routeId !== routeId) continue;
       this.#delete(key, entry);

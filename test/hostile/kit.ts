@@ -5,7 +5,9 @@ import { startServer, type TestServer } from '../kit/server.ts';
 
 /** What no answer may ever show: stacks, statements, file paths, and the names of what Signalbox is built from. */
 const INTERNALS =
-  /prisma|postgres|fastify|FST_|undici|UND_ERR|pothos|node_modules|node:internal|\.[cm]?[jt]s:\d+|\n\s+at |\b(SELECT|INSERT|UPDATE)\b.+\b(FROM|INTO|SET)\b|stack"/i;
+  /prisma|postgres|fastify|FST_|undici|UND_ERR|pothos|node_modules|node:internal|\.[cm]?[jt]s:\d+|\n\s+at |stack"/i;
+/** Statements are written in capitals; in small letters the words are English, or a client's own. */
+const STATEMENTS = /\b(SELECT|INSERT|UPDATE)\b.+\b(FROM|INTO|SET)\b/;
 
 /** Statuses that only an upstream's fault, or a full server, may bring about. */
 const UPSTREAM_STATUSES = [502, 503, 504];
@@ -88,7 +90,7 @@ export function codesIn(body: string): string[] {
 }
 
 export function expectClean(text: string, what: unknown): void {
-  const found = text.includes(process.cwd()) ? [process.cwd()] : INTERNALS.exec(text);
+  const found = text.includes(process.cwd()) ? [process.cwd()] : (INTERNALS.exec(text) ?? STATEMENTS.exec(text));
   if (found) expect.fail(`${describe(what)} was told ${JSON.stringify(found[0])}: ${text.slice(0, 400)}`);
 }
 

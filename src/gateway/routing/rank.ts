@@ -1,6 +1,7 @@
 import type { RouteStrategy, ScoreWeights } from '../snapshot/snapshot.ts';
 import { byWeight, headedBy, rotated } from './order.ts';
 import { BALANCED, COST_ONLY, LATENCY_ONLY, type Rated, scoresOf } from './score.ts';
+import { ownerOf } from './slots.ts';
 
 /** One of every so many picks goes to a candidate whose latency is unknown, if there is one. */
 const EXPLORED_EVERY = 10;
@@ -63,18 +64,9 @@ function unscored(strategy: RouteStrategy, contenders: readonly Contender[], { t
   if (strategy === 'ROUND_ROBIN') return rotated(contenders, turn);
   if (strategy !== 'WEIGHTED') return contenders;
   if (slot === null) return byWeight(contenders, turn);
-  const owner = contenders.find(({ slots, weight }) => weight > 0 && owns(slots, slot));
+  const owner = contenders[ownerOf(slot, contenders)];
   // While the owner cannot be used its keys are shared out by the weights of the others, each key always alike.
   return owner ? headedBy(owner, contenders) : byWeight(contenders, slot);
-}
-
-/** @param ranges from, to (exclusive), from, to … ascending */
-export function owns(ranges: readonly number[], slot: number): boolean {
-  for (let index = 0; index < ranges.length; index += 2) {
-    if (slot < (ranges[index] as number)) return false;
-    if (slot < (ranges[index + 1] as number)) return true;
-  }
-  return false;
 }
 
 function byScore(contenders: readonly Contender[], weights: ScoreWeights, turn: number): Ranking {
