@@ -1,0 +1,104 @@
+import { afterAll, beforeAll } from 'vitest';
+import type { DialectName } from '../../../../src/gateway/upstream/dialect.ts';
+import { type RequestRecord, type Sandbox, startSandbox } from '../../../../src/gateway/upstream/sandbox/sandbox.ts';
+import type { Settings } from '../../../../src/platform/settings.ts';
+import { startServer, type TestServer } from '../../../kit/server.ts';
+import { type RouteSettings, setRoute } from './route-settings.ts';
+
+/** A provider that a scene needs, with one model that misbehaves as it is told. */
+export interface Part {
+  /** Controls behind the model's name; none: a healthy one. */
+  controls?: string;
+  /** The model that is played; `sandbox-small` where nothing is said. */
+  base?: string;
+  dialect?: DialectName;
+  contextTokens?: number;
+  timeoutMs?: number;
+  keys?: readonly string[];
+}
+
+/** A provider on the stage: a sandbox of its own, so that what it sees is nobody else's. */
+export interface Actor {
+  slug: string;
+  /** The model in the route. */
+  model: string;
+  /** The name under which the same model is always well. */
+  healthy: string;
+  sandbox: Sandbox;
+  /** The calls for the model in the route, oldest first. */
+  calls(): RequestRecord[];
+}
+
+export interface Scene {
+  /** What clients put in `model`. */
+  route: string;
+  /** In the order in which the route tries them. */
+  actors: readonly [Actor, ...Actor[]];
+}
+
+export interface Stage {
+  server: TestServer;
+  /** Sets up providers and a route FAILOVER over them that no other scene uses. */
+  set(parts: readonly Part[], settings?: RouteSettings): Promise<Scene>;
+}
+
+/** One server for the file that calls it. Its members may be used inside tests only. */
+export function useStage(overrides: Partial<Settings> = {}): Stage {
+  const sandboxes: Sandbox[] = [];
+  const stage = {} as Stage;
+  beforeAll(async () => {
+    stage.server = await startServer({ rateLimitPerMinute: 0, ...overrides });
+    let scenes = 0;
+    stage.set = async (parts, settings = {}) => {
+      const scene = `scene-${++scenes}`;
+      const cast = parts.map((part, index) => engage(stage.server, `${scene}-${'abcdefgh'[index]}`, part));
+      const actors = await Promise.all(cast);
+      sandboxes.push(...actors.map(({ sandbox }) => sandbox));
+      await createRoute(stage.server, scene, actors);
+      await setRoute(stage.server, scene, settings);
+      return { route: scene, actors: actors as [Actor, ...Actor[]] };
+    };
+  });
+  afterAll(async () => {
+    await stage.server?.close();
+    await Promise.all(sandboxes.map((sandbox) => sandbox.close()));
+  });
+  return stage;
+}
+
+async function engage(server: TestServer, slug: string, part: Part): Promise<Actor> {
+  const { controls, base = 'sandbox-small', dialect = 'OPENAI', contextTokens = 128_000, keys = [] } = part;
+  const sandbox = await startSandbox({ port: 0 });
+  const model = `${base};${controls ?? 'scenario=well'}`;
+  const facts = { inputPrice: '1', outputPrice: '2', contextTokens, maxOutputTokens: 4_096 };
+  await mutate(server, 'createProvider', 'CreateProviderInput', {
+    name: slug,
+    slug,
+    kind: 'SANDBOX',
+    dialect,
+    baseUrl: sandbox.urls[dialect],
+    isEnabled: true,
+    timeoutMs: part.timeoutMs ?? 20_000,
+    ...(keys[0] === undefined ? {} : { apiKey: keys[0] }),
+    models: [model, base].map((name) => ({ name, ...facts })),
+  });
+  for (const [index, key] of keys.slice(1).entries())
+    await mutate(server, 'setProviderKey', 'SetProviderKeyInput', { provider: slug, key, name: `key ${index + 2}` });
+  const calls = () =>
+    sandbox
+      .requests(20_000)
+      .filter((record) => record.model === model)
+      .reverse();
+  return { slug, model, healthy: `${slug}/${base}`, sandbox, calls };
+}
+
+async function createRoute(server: TestServer, slug: string, actors: readonly Actor[]): Promise<void> {
+  const targets = actors.map((actor, index) => ({ provider: actor.slug, models: [actor.model], priority: index + 1 }));
+  await mutate(server, 'createRoute', 'CreateRouteInput', { name: slug, slug, strategy: 'FAILOVER', targets });
+}
+
+async function mutate(server: TestServer, name: string, type: string, input: object): Promise<void> {
+  const document = `mutation ($input: ${type}!) { ${name}(input: $input) { __typename ... on Error { message } } }`;
+  const { data, errors } = await server.query<Record<string, { __typename: string }>, object>(document, { input });
+  if (!data?.[name]?.__typename.endsWith('Success')) throw new Error(JSON.stringify({ data, errors }));
+}
