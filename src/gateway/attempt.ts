@@ -120,6 +120,7 @@ export class Attempt {
       number: this.intent.number,
       provider: this.intent.providerSlug,
       model: this.intent.model,
+      targetId: this.intent.targetId,
       usedOwnKey: this.intent.usedOwnKey,
       startedAt: this.intent.startedAt,
       status: outcome.status,

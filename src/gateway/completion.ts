@@ -65,6 +65,8 @@ export interface AttemptReport extends AttemptOutcome {
   number: number;
   provider: string;
   model: string;
+  /** The route's target that it went to. */
+  targetId: string | null;
   /** The key was the caller's own. */
   usedOwnKey: boolean;
   startedAt: number;

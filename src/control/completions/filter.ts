@@ -12,6 +12,8 @@ export interface CompletionFilter {
   provider?: string | null | undefined;
   model?: string | null | undefined;
   route?: string | null | undefined;
+  /** Id of a route's target. */
+  variant?: string | null | undefined;
   userId?: string | null | undefined;
   apiKeyId?: string | null | undefined;
 }
@@ -24,6 +26,9 @@ export const completionFilterFields = (t: FieldBuilder) => ({
   provider: t.string({ description: 'Slug of the provider of their last attempt.' }),
   model: t.string({ description: 'The model that answered.' }),
   route: t.string({ description: 'Slug of the route.' }),
+  variant: t.id({
+    description: 'Id of the route’s target that their last attempt went to; in an experiment, the variant.',
+  }),
   userId: t.id({ description: 'Whose they are. Others than one’s own: admins only.' }),
   apiKeyId: t.id({ description: 'The API key they came with.' }),
 });
@@ -38,7 +43,9 @@ export function visibleFilter<Filter extends CompletionFilter>(
   filter: Filter,
   issues: readonly ValidationIssue[] = [],
 ): Filter & { userId: string | null } {
-  const malformed = (['userId', 'apiKeyId'] as const).filter((name) => filter[name] && !isUuid(filter[name]));
+  const malformed = (['variant', 'userId', 'apiKeyId'] as const).filter(
+    (name) => filter[name] && !isUuid(filter[name]),
+  );
   const all = [...malformed.map((name) => ({ path: `filter.${name}`, message: 'is not an id' })), ...issues];
   if (all.length > 0) throw new ValidationError(all);
   return { ...filter, userId: visibleOwner(caller, filter.userId || null) };

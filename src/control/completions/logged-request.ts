@@ -20,6 +20,10 @@ export interface LoggedRequest {
   requestedModel: string | null;
   provider: string | null;
   model: string | null;
+  /** The route's target of the last attempt. */
+  targetId: string | null;
+  /** A cached answer served it. */
+  isCached: boolean;
   finishReason: string | null;
   /** As it was written, by whichever version. */
   errorCode: string | null;

@@ -38,7 +38,7 @@ export interface Condition {
  * @throws ValidationError for malformed ids and times, ForbiddenError when a user asks for another's requests.
  */
 export function requestClauses(caller: Caller, filter: RequestFilter): RequestClause[] {
-  const { userId, apiKeyId, status, provider, model, route } = visibleFilter(caller, filter, issuesOf(filter));
+  const { userId, apiKeyId, status, provider, model, route, variant } = visibleFilter(caller, filter, issuesOf(filter));
   const clauses: RequestClause[] = [];
   const equal = (column: string, wanted: string | null | undefined, of: (request: LoggedRequest) => string | null) => {
     if (!wanted) return;
@@ -50,6 +50,7 @@ export function requestClauses(caller: Caller, filter: RequestFilter): RequestCl
   equal('status', status, (request) => request.status);
   equal('provider_slug', provider, (request) => request.provider);
   equal('model', model, (request) => request.model);
+  equal('target_id', variant?.toLowerCase(), (request) => request.targetId);
   equal('route_slug', route, (request) => request.route);
   if (filter.search) clauses.push(searchClause(filter.search));
   if (filter.from) clauses.push(...fromClauses(filter.from));

@@ -55,6 +55,14 @@ export const Request = builder.objectRef<LoggedRequest>('Request').implement({
     }),
     provider: t.exposeString('provider', { nullable: true, description: 'Slug of the last attempt’s provider.' }),
     model: t.exposeString('model', { nullable: true, description: 'The last attempt’s model.' }),
+    variant: t.exposeID('targetId', {
+      nullable: true,
+      description:
+        'Id of the route’s target that answered; in an experiment, the variant. Null: no route, or one without targets.',
+    }),
+    isCached: t.exposeBoolean('isCached', {
+      description: 'Whether it was answered from the route’s cache: without an upstream call, and at no cost.',
+    }),
     finishReason: t.exposeString('finishReason', {
       nullable: true,
       description: 'Why the answer ended: `stop`, `length`, `tool_calls`, `content_filter`. Null: it did not.',

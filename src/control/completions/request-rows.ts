@@ -27,6 +27,7 @@ interface OutcomeRow {
   cost: string | null;
   latency_ms: number;
   time_to_first_token_ms: number | null;
+  target_id: string | null;
 }
 
 interface CompletionRow extends OutcomeRow {
@@ -42,6 +43,7 @@ interface CompletionRow extends OutcomeRow {
   config_version: string;
   tags: Record<string, string>;
   warnings: string[];
+  is_cached: boolean;
 }
 
 interface AttemptRow extends OutcomeRow {
@@ -59,7 +61,8 @@ interface AttemptRow extends OutcomeRow {
 }
 
 const OUTCOME = `id, status::text, started_at, finished_at, provider_slug, model, finish_reason, error_code, error_message,
-  input_tokens, output_tokens, cached_tokens, reasoning_tokens, is_estimated, cost::text, latency_ms, time_to_first_token_ms`;
+  input_tokens, output_tokens, cached_tokens, reasoning_tokens, is_estimated, cost::text, latency_ms, time_to_first_token_ms,
+  target_id`;
 
 /** How a list of requests is sorted: newest first, or as they were committed. `seq` alone would be the text of it. */
 type Order = 'id DESC' | 'completions.seq';
@@ -73,7 +76,7 @@ export async function readRequests(
 ): Promise<LoggedRequest[]> {
   const { rows } = await pool.query<CompletionRow>(
     `SELECT ${OUTCOME}, seq::text, door, operation, is_streamed, user_id, api_key_id, route_slug, requested_model, attempt_count,
-            config_version::text, tags, warnings
+            config_version::text, tags, warnings, is_cached
        FROM completions WHERE ${condition.sql} ORDER BY ${order} LIMIT ${limit}`,
     condition.values,
   );
@@ -123,6 +126,8 @@ function toRequest(row: CompletionRow, attempts: () => Promise<Attempts>): Logge
     requestedModel: row.requested_model,
     provider: row.provider_slug,
     model: row.model,
+    targetId: row.target_id,
+    isCached: row.is_cached,
     finishReason: row.finish_reason,
     errorCode: row.error_code,
     errorMessage: row.error_message,
@@ -145,6 +150,7 @@ function toAttempt(row: AttemptRow): AttemptReport {
     number: row.number,
     provider: row.provider_slug,
     model: row.model,
+    targetId: row.target_id,
     usedOwnKey: row.used_own_key,
     answeredModel: row.answered_model,
     status: row.status,

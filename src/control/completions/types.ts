@@ -58,6 +58,11 @@ export const AttemptType = builder.objectRef<AttemptReport>('Attempt').implement
       nullable: true,
       description: 'The model that the provider says answered.',
     }),
+    variant: t.exposeID('targetId', {
+      nullable: true,
+      description:
+        'Id of the route’s target that it went to; in an experiment, the variant. Null: no route, or one without targets.',
+    }),
     usedOwnKey: t.exposeBoolean('usedOwnKey', {
       description: 'Whether it went with the user’s own key of that provider: then the provider bills the user.',
     }),
@@ -153,6 +158,16 @@ export const CompletionType = builder.objectRef<Answer>('Completion').implement(
       nullable: true,
       description: 'Slug of the route it took. Null: the client named a model.',
       resolve: ({ report }) => report.route,
+    }),
+    variant: t.id({
+      nullable: true,
+      description:
+        'Id of the route’s target that answered; in an experiment, the variant. Null: no route, or one without targets.',
+      resolve: ({ report }) => report.targetId,
+    }),
+    isCached: t.boolean({
+      description: 'Whether it came from the route’s cache of answers: without an upstream call, and at no cost.',
+      resolve: ({ report }) => report.isCached,
     }),
     latencyMs: t.int({
       description: 'From its admission to its end, in milliseconds.',

@@ -98,6 +98,9 @@ async function* paced(readings: Iterable<MetricsReading> | AsyncIterable<Metrics
 }
 
 function keyOf(range: MetricsRange, filter: CompletionFilter): string {
-  const { status, provider, model, route, userId, apiKeyId } = filter;
-  return JSON.stringify([range, ...[status, provider, model, route, userId, apiKeyId].map((value) => value || null)]);
+  const { status, provider, model, route, variant, userId, apiKeyId } = filter;
+  return JSON.stringify([
+    range,
+    ...[status, provider, model, route, variant, userId, apiKeyId].map((value) => value || null),
+  ]);
 }

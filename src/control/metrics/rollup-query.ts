@@ -24,6 +24,7 @@ export function rollupCondition({ grain, from, to }: Span, filter: CompletionFil
   require('s.provider_slug = ?', filter.provider);
   require('s.model = ?', filter.model);
   require('s.route_id = (SELECT id FROM routes WHERE slug = ?)', filter.route);
+  require('s.target_id = ?', filter.variant);
   require('s.user_id = ?', filter.userId);
   require('s.api_key_id = ?', filter.apiKeyId);
   return { where: parts.join(' AND '), values };

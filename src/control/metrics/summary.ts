@@ -10,7 +10,7 @@ export interface Summary {
   failed: bigint;
   cancelled: bigint;
   indeterminate: bigint;
-  /** Upstream calls; of these the filter's status, provider and model are meant. */
+  /** Upstream calls; of these the filter's status, provider, model and variant are meant. */
   attempts: bigint;
   inputTokens: bigint;
   outputTokens: bigint;

@@ -19,7 +19,7 @@ export const MetricsRangeEnum = enumOf<MetricsRange>('MetricsRange', 'A range of
 
 export const MetricsFilterType = builder.inputType('MetricsFilter', {
   description:
-    'Which completions count; all that is given must fit. Where attempts are counted, `status`, `provider` and `model` are the attempt’s own.',
+    'Which completions count; all that is given must fit. Where attempts are counted, `status`, `provider`, `model` and `variant` are the attempt’s own.',
   fields: (t) => completionFilterFields(t),
 });
 

@@ -1,5 +1,6 @@
 import pg from 'pg';
-import { decodeEntry } from './codec.ts';
+import type { RoutingFact } from '../routing/decision.ts';
+import { decodeEntry } from './decode.ts';
 import { JournalReader } from './journal-reader.ts';
 import { OpenCompletions } from './open-completions.ts';
 import { type Batch, postBatch, readState } from './post.ts';
@@ -117,7 +118,8 @@ export class Drain {
       while (!this.#isStopped) {
         const before = reader.position;
         const batch = readBatch(reader, this.#end, open, prices);
-        if (batch.attempts.length > 0 || batch.completions.length > 0) {
+        // Facts may be large, so that they do not wait for the rows that name them.
+        if (batch.attempts.length > 0 || batch.completions.length > 0 || batch.facts.length > 0) {
           seq = await postBatch(client, identity.serverId, series, batch);
           prices.clear();
           deleteSegmentsBefore(directory, batch.position);
@@ -159,11 +161,16 @@ function readBatch(
   let records = 0;
   const attempts: Batch['attempts'] = [];
   const completions = new Map<string, Batch['completions'][number]>();
+  const facts = new Map<string, RoutingFact>();
   for (const { payload, position } of reader.read(end, BATCH_RECORDS)) {
     records += 1;
     const entry = decodeEntry(payload);
     if (entry.kind === 'PRICE') {
       prices.set(entry.price.id, entry.price);
+      continue;
+    }
+    if (entry.kind === 'FACT') {
+      facts.set(entry.fact.id, entry.fact);
       continue;
     }
     const settled = open.apply(entry, position);
@@ -175,6 +182,7 @@ function readBatch(
     attempts,
     completions: [...completions.values()],
     prices: [...prices.values()],
+    facts: [...facts.values()],
     position: open.oldest() ?? reader.position,
     records,
   };

@@ -1,4 +1,4 @@
-import { encodePrice } from './codec.ts';
+import { encodePrice } from './encode.ts';
 import type { Journal } from './journal.ts';
 import type { PriceVersion } from './prices.ts';
 

@@ -1,8 +1,9 @@
 import pg from 'pg';
 import type { Log } from '../../platform/log.ts';
-import { encodeIntent, encodeSettlement } from './codec.ts';
 import { DrainThread } from './drain-thread.ts';
+import { encodeIntent, encodeSettlement, encodeUnattempted } from './encode.ts';
 import { Journal } from './journal.ts';
+import { JournaledFacts } from './journaled-facts.ts';
 import { JournaledPrices } from './journaled-prices.ts';
 import { openLastSegment } from './open-journal.ts';
 import { readState } from './post.ts';
@@ -41,9 +42,9 @@ export interface LedgerStatus {
 }
 
 /**
- * The ledger of one server. `intend` and `settle` cost one shared write for each turn of the event loop and wait for no
- * database. They reject with OverloadedError when the journal cannot be written; a settlement is then written later by
- * itself, so it must not be repeated. Only the first settlement of an attempt counts; settling the last attempt again
+ * The ledger of one server. `intend`, `settle` and `complete` cost one shared write for each turn of the event loop and
+ * wait for no database. They reject with OverloadedError when the journal cannot be written; a settlement, and a
+ * completion without attempts, is then written later by itself, so it must not be repeated. Only the first settlement of an attempt counts; settling the last attempt again
  * with `completion` ends a completion that makes no further attempt.
  */
 export interface Ledger extends LedgerWriter {
@@ -109,6 +110,7 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
   );
   drain = thread;
   const prices = new JournaledPrices(journal);
+  const facts = new JournaledFacts(journal);
   /** A record that cannot be encoded is a rejection like any other. */
   const append = (write: () => Promise<void>, price: PriceVersion | null = null) => {
     try {
@@ -127,8 +129,8 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
   return {
     intend: (intent, price) => append(() => journal.append(encodeIntent(intent), false), price),
     settle: (settlement, price) => append(() => journal.append(encodeSettlement(settlement), true), price),
-    complete: () => Promise.reject(new Error('not written yet')),
-    record: () => undefined,
+    complete: (origin, outcome) => append(() => journal.append(encodeUnattempted(origin, outcome), true)),
+    record: (fact) => facts.write(fact),
     drained,
     status: () => ({
       pendingBytes: distance(directory, thread.progress.drained, journal.end),

@@ -1,4 +1,4 @@
-import type { JournalEntry } from './codec.ts';
+import type { JournalEntry } from './decode.ts';
 import type { AttemptOutcome, CompletionOrigin, CompletionOutcome, Intent } from './records.ts';
 import type { Position } from './segments.ts';
 
@@ -46,11 +46,13 @@ export class OpenCompletions {
    * Takes the next record of a completion. A settlement without an open intent was drained before reading began here,
    * and the second settlement of an attempt changes nothing but may bring the completion's end.
    */
-  apply(entry: Exclude<JournalEntry, { kind: 'PRICE' }>, position: Position): SettledEntry {
+  apply(entry: Exclude<JournalEntry, { kind: 'PRICE' | 'FACT' }>, position: Position): SettledEntry {
     if (entry.kind === 'INTENT') {
       this.#intend(entry.intent, position);
       return NOTHING;
     }
+    if (entry.kind === 'UNATTEMPTED')
+      return { attempt: null, completion: { origin: entry.origin, outcome: entry.completion, attemptCount: 0 } };
     const open = this.#open.get(entry.completionId);
     if (!open) return NOTHING;
     const attempt = open.attempts.find(({ intent }) => intent.number === entry.number);

@@ -1,9 +1,18 @@
 import type pg from 'pg';
+import type { RoutingFact } from '../routing/decision.ts';
 import { LEDGER_CHANNEL } from './ledger-seq.ts';
 import type { SettledAttempt, SettledCompletion } from './open-completions.ts';
 import type { PriceVersion } from './prices.ts';
 import { addRollups, foldRollups, type RollupEntry } from './rollups.ts';
-import { ATTEMPT_COLUMNS, attemptRow, COMPLETION_COLUMNS, completionRow, insertRows, PRICE_COLUMNS } from './rows.ts';
+import {
+  ATTEMPT_COLUMNS,
+  attemptRow,
+  COMPLETION_COLUMNS,
+  completionRow,
+  FACT_COLUMNS,
+  insertRows,
+  PRICE_COLUMNS,
+} from './rows.ts';
 import type { Position } from './segments.ts';
 import { type SeriesIds, seriesOfAttempt, seriesOfCompletion } from './series.ts';
 
@@ -13,6 +22,8 @@ export interface Batch {
   completions: SettledCompletion[];
   /** At least those that the attempts name and Postgres may not have. */
   prices: PriceVersion[];
+  /** What decisions name that come after them. */
+  facts: RoutingFact[];
   /** Where reading has to begin after a restart, once this is committed. */
   position: Position;
 }
@@ -77,7 +88,7 @@ interface BatchSeries {
 async function post(
   client: pg.ClientBase,
   serverId: string,
-  { attempts, completions, prices, position }: Batch,
+  { attempts, completions, prices, facts, position }: Batch,
   seriesIds: BatchSeries,
 ): Promise<bigint> {
   const head = await client.query<{ seq: string }>('SELECT seq::text FROM ledger_head WHERE id = 1 FOR UPDATE');
@@ -95,7 +106,8 @@ async function post(
     });
     if (rows.length > 0) await client.query(INSERT_COMPLETIONS, [JSON.stringify(rows)]);
   }
-  if (prices.length > 0) await insertPrices(client, prices);
+  if (prices.length > 0) await insertNamed(client, INSERT_PRICES, prices);
+  if (facts.length > 0) await insertNamed(client, INSERT_FACTS, facts);
   if (attempts.length > 0) {
     const inserted = await insertAttempts(client, attempts);
     for (const [index, { intent, outcome }] of attempts.entries()) {
@@ -133,13 +145,14 @@ async function insertAttempts(
   return new Set(rows.map(({ id }) => id));
 }
 
-/** In the order of their ids, as whoever else adds prices does, so that none waits for another in a circle. */
-async function insertPrices(client: pg.ClientBase, prices: readonly PriceVersion[]): Promise<void> {
-  const rows = [...prices].sort((a, b) => (a.id < b.id ? -1 : 1));
-  await client.query(INSERT_PRICES, [JSON.stringify(rows)]);
+/** In the order of their ids, as whoever else adds such rows does, so that none waits for another in a circle. */
+async function insertNamed(client: pg.ClientBase, insert: string, named: readonly { id: string }[]): Promise<void> {
+  const rows = [...named].sort((a, b) => (a.id < b.id ? -1 : 1));
+  await client.query(insert, [JSON.stringify(rows)]);
 }
 
 const INSERT_PRICES = insertRows('price_versions', PRICE_COLUMNS);
+const INSERT_FACTS = insertRows('routing_facts', FACT_COLUMNS);
 const INSERT_COMPLETIONS = insertRows('completions', COMPLETION_COLUMNS);
 const INSERT_ATTEMPTS = `${insertRows('attempts', ATTEMPT_COLUMNS)} RETURNING id`;
 

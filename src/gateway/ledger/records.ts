@@ -112,6 +112,9 @@ export interface LedgerWriter {
   settle(settlement: Settlement, price?: PriceVersion | null): Promise<void>;
   /** Writes a completion that made no attempt. */
   complete(origin: CompletionOrigin, outcome: CompletionOutcome): Promise<void>;
-  /** Writes what the decisions of the following records name, if the database may not have it. */
-  record(fact: RoutingFact): void;
+  /**
+   * Writes what the decisions of the following records name, if the database may not have it; to be called in the turn
+   * of the first one. False: it is larger than 256 KiB and is not kept, so that they cannot be made again.
+   */
+  record(fact: RoutingFact): boolean;
 }

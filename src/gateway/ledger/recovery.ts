@@ -1,4 +1,5 @@
-import { decodeEntry, encodeSettlement } from './codec.ts';
+import { decodeEntry, type JournalEntry } from './decode.ts';
+import { encodeSettlement } from './encode.ts';
 import type { Journal } from './journal.ts';
 import { JournalReader } from './journal-reader.ts';
 import { OpenCompletions } from './open-completions.ts';
@@ -42,13 +43,17 @@ function readOpen(
       if (records.length === 0) return { open, lastSeenAt };
       for (const { payload, position } of records) {
         const entry = decodeEntry(payload);
-        if (entry.kind === 'PRICE') continue;
+        if (entry.kind === 'PRICE' || entry.kind === 'FACT') continue;
         open.apply(entry, position);
-        const seenAt = entry.kind === 'INTENT' ? entry.intent.startedAt : entry.attempt.finishedAt;
-        lastSeenAt = Math.max(lastSeenAt, seenAt);
+        lastSeenAt = Math.max(lastSeenAt, writtenAt(entry));
       }
     }
   } finally {
     reader.close();
   }
+}
+
+function writtenAt(entry: Exclude<JournalEntry, { kind: 'PRICE' | 'FACT' }>): number {
+  if (entry.kind === 'INTENT') return entry.intent.startedAt;
+  return entry.kind === 'SETTLEMENT' ? entry.attempt.finishedAt : entry.completion.finishedAt;
 }

@@ -34,6 +34,9 @@ export const COMPLETION_COLUMNS = {
   config_version: 'bigint',
   tags: 'jsonb',
   warnings: 'text[]',
+  target_id: 'uuid',
+  decision: 'jsonb',
+  is_cached: 'boolean',
 } as const;
 
 /** The columns of `attempts`. */
@@ -67,9 +70,11 @@ export const ATTEMPT_COLUMNS = {
   max_liability: 'bigint',
   latency_ms: 'integer',
   time_to_first_token_ms: 'integer',
+  target_id: 'uuid',
 } as const;
 
 export const PRICE_COLUMNS = { id: 'text', components: 'jsonb' } as const;
+export const FACT_COLUMNS = { id: 'text', content: 'jsonb' } as const;
 
 /** An insert of all members of a JSON array of such rows; rows that are there already stay as they are. */
 export function insertRows(table: string, columns: Readonly<Record<string, string>>): string {
@@ -117,6 +122,9 @@ export function completionRow(
     config_version: origin.configVersion.toString(),
     tags: origin.tags,
     warnings: outcome.warnings,
+    target_id: outcome.targetId,
+    decision: origin.decision,
+    is_cached: outcome.isCached,
   };
 }
 
@@ -151,6 +159,7 @@ export function attemptRow({ intent, outcome }: SettledAttempt): Record<keyof ty
     max_liability: intent.maxLiability?.toString() ?? null,
     latency_ms: outcome.latencyMs,
     time_to_first_token_ms: outcome.timeToFirstTokenMs,
+    target_id: intent.targetId,
   };
 }
 

@@ -16,6 +16,7 @@ export interface Series {
   provider_id: string;
   provider_slug: string;
   model: string;
+  target_id: string | null;
 }
 
 /** A completion's series: the provider and the model are those of its last attempt. */
@@ -29,6 +30,7 @@ export function seriesOfCompletion({ origin, outcome }: SettledCompletion): Seri
     provider_id: outcome.providerId,
     provider_slug: outcome.providerSlug,
     model: outcome.model,
+    target_id: outcome.targetId,
   };
 }
 
@@ -46,6 +48,7 @@ export function seriesOfAttempt({ intent, outcome }: SettledAttempt): Series {
     provider_id: intent.providerId,
     provider_slug: intent.providerSlug,
     model: outcome.answeredModel ?? intent.model,
+    target_id: intent.targetId,
   };
 }
 
@@ -86,10 +89,11 @@ export class SeriesIds {
   }
 }
 
-/** The canonical text of a series; its hash is the row's key. */
+/** The canonical text of a series; its hash is the row's key, so that of a series that exists must never change. */
 function nameOf(series: Series): string {
-  const { subject, status, user_id, api_key_id, route_id, provider_id, provider_slug, model } = series;
-  return JSON.stringify([subject, status, user_id, api_key_id, route_id, provider_id, provider_slug, model]);
+  const { subject, status, user_id, api_key_id, route_id, provider_id, provider_slug, model, target_id } = series;
+  const name = [subject, status, user_id, api_key_id, route_id, provider_id, provider_slug, model];
+  return JSON.stringify(target_id === null ? name : [...name, target_id]);
 }
 
 async function upsert(client: pg.ClientBase, missing: ReadonlyMap<string, Series>): Promise<Map<string, string>> {
@@ -116,6 +120,7 @@ const COLUMNS = {
   provider_id: 'uuid',
   provider_slug: 'text',
   model: 'text',
+  target_id: 'uuid',
 } satisfies Record<'key' | keyof Series, string>;
 
 const NAMES = Object.keys(COLUMNS).join(', ');

@@ -1,6 +1,5 @@
 import { isUuid } from '../../platform/ids.ts';
 import { type Picodollars, picodollars } from '../../platform/money.ts';
-import { storable } from '../../platform/storable.ts';
 
 /**
  * What may be written into the journal: texts that Postgres takes, cut to a length, and numbers that fit their columns.
@@ -60,10 +59,11 @@ export function requireUuid(id: string): void {
   if (!isUuid(id)) throw new TypeError(`"${id}" is not a UUID.`);
 }
 
-/** JSON without characters that Postgres refuses; they become U+FFFD. */
+/** JSON without characters that Postgres refuses, also in the names of members; they become U+FFFD. */
 export function storableJson(value: unknown): string {
   const json = JSON.stringify(value);
   // They, and few others, are escaped as \u…; hardly any record takes the slow way.
   if (!json.includes('\\u')) return json;
-  return JSON.stringify(value, (_, member) => (typeof member === 'string' ? storable(member) : member));
+  // What follows an escaped backslash is text.
+  return json.replace(/\\\\|\\u(?:0000|d[89a-f]..)/g, (found) => (found === '\\\\' ? found : '\ufffd'));
 }

@@ -13,6 +13,16 @@ export type UsageTuple = [
   cacheWrite1h?: number | null,
 ];
 
+export type DecisionTuple = [
+  candidates: string,
+  health: string,
+  at: number,
+  turn: number | null,
+  slot: number | null,
+  probe: number | null,
+  plan: readonly number[],
+];
+
 export type IntentTuple = [
   kind: 'i',
   completionId: string,
@@ -39,6 +49,8 @@ export type IntentTuple = [
   maxLiability: string | null,
   operation?: Operation,
   usedOwnKey?: boolean,
+  decision?: DecisionTuple | null,
+  targetId?: string | null,
 ];
 
 export type AttemptTuple = [
@@ -74,6 +86,8 @@ export type CompletionTuple = [
   providerSlug: string,
   model: string,
   warnings: string[],
+  targetId?: string | null,
+  isCached?: boolean,
 ];
 
 export type SettlementTuple = [
@@ -84,4 +98,25 @@ export type SettlementTuple = [
   completion: CompletionTuple | null,
 ];
 
+/** A completion that made no attempt. */
+export type UnattemptedTuple = [kind: 'c', origin: OriginTuple, completion: CompletionTuple];
+
+export type OriginTuple = [
+  completionId: string,
+  startedAt: number,
+  door: Door,
+  operation: Operation,
+  isStreamed: boolean,
+  userId: string | null,
+  apiKeyId: string | null,
+  routeId: string | null,
+  routeSlug: string | null,
+  requestedModel: string | null,
+  configVersion: string,
+  tags: [name: string, value: string][],
+  decision: DecisionTuple | null,
+];
+
 export type PriceTuple = [kind: 'p', id: string, components: PriceComponents];
+
+export type FactTuple = [kind: 'f', id: string, content: unknown];

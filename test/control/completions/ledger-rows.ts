@@ -54,5 +54,6 @@ function usual() {
     operation: 'CHAT',
     ...{ is_streamed: false, is_estimated: false, latency_ms: 1, attempt_count: 1, config_version: 1, tags: {} },
     warnings: [],
+    is_cached: false,
   };
 }

@@ -14,6 +14,18 @@ const NOW = Date.UTC(2026, 10, 20);
 const IDS = [uuidv7(), uuidv7(), uuidv7()];
 /** Cases, LIKE's own characters, letters whose other case depends on the locale, and what Postgres refuses. */
 const TEXTS = ['gpt', 'GPT-4', 'a%b', 'a_b', 'a\\b', 'ÄÖ', 'äö', 'İ', 'ı', 'ΣΑΣ', 'ß', '漢字', '😀', '\ufffd', '', ' '];
+const NAMES = [
+  'status',
+  'provider',
+  'model',
+  'route',
+  'variant',
+  'userId',
+  'apiKeyId',
+  'search',
+  'from',
+  'to',
+] as const;
 const STATUSES = ['SUCCEEDED', 'FAILED', 'CANCELLED', 'INDETERMINATE'] as const;
 
 let database: TestDatabase;
@@ -29,6 +41,7 @@ beforeAll(async () => {
     status: fc.constantFrom(...STATUSES),
     user_id: fc.option(fc.constantFrom(...IDS)),
     api_key_id: fc.option(fc.constantFrom(...IDS)),
+    target_id: fc.option(fc.constantFrom(...IDS)),
     ...{ provider_slug: text, model: text, route_slug: text, error_message: text },
     error_code: fc.option(fc.constantFrom('UPSTREAM', 'A_CODE_OF_THE_FUTURE')),
     tags: fc.dictionary(fc.constantFrom('team', 'Env', 'ÄÖ'), fc.constantFrom(...TEXTS), { noNullPrototype: true }),
@@ -64,7 +77,7 @@ it('Postgres and memory agree on which requests fit a filter', async () => {
   const filter = fc.record(
     {
       ...{ status: fc.constantFrom(...STATUSES), provider: wanted, model: wanted, route: wanted },
-      ...{ userId: id, apiKeyId: id, search, from: time, to: time },
+      ...{ variant: id, userId: id, apiKeyId: id, search, from: time, to: time },
     },
     { requiredKeys: [] },
   );
@@ -82,7 +95,7 @@ it('Postgres and memory agree on which requests fit a filter', async () => {
     { numRuns: 600 },
   );
   // Most filters with several members fit nothing, so each member is also taken by itself.
-  for (const name of ['status', 'provider', 'model', 'route', 'userId', 'apiKeyId', 'search', 'from', 'to'] as const) {
+  for (const name of NAMES) {
     const single = filter.filter((one) => one[name] !== undefined).map((one) => ({ [name]: one[name] }));
     await fc.assert(
       fc.asyncProperty(single, async (one) => check(one, admin)),

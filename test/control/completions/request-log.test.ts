@@ -6,7 +6,8 @@ import { uuidv7 } from '../../../src/platform/ids.ts';
 import { ADMIN, type Credential, startServer, type TestServer } from '../../kit/server.ts';
 import { countingPool, executeWith } from '../execute.ts';
 
-const REQUEST = `id status provider model route errorCode cost tags { name value } attempts { number errorCode cost }`;
+const REQUEST = `id status provider model variant isCached route errorCode cost tags { name value }
+  attempts { number variant errorCode cost }`;
 const PAGE = `query($filter: RequestFilter, $first: Int, $after: String) {
   requests(filter: $filter, first: $first, after: $after) {
     totalCount nodes { ${REQUEST} } pageInfo { hasNextPage endCursor } } }`;
@@ -28,6 +29,7 @@ interface Page {
 
 let server: TestServer;
 let user: { id: string; token: string };
+const VARIANTS = [uuidv7(), uuidv7()];
 const USER_KEY = `sbx_${'u'.repeat(40)}`;
 /** Newest first. */
 let ids: string[];
@@ -79,6 +81,8 @@ async function fill(): Promise<string[]> {
       config_version: 1,
       tags: { team: index % 4 === 0 ? 'blue' : 'red' },
       warnings: [],
+      target_id: VARIANTS[index % 7] ?? null,
+      is_cached: index % 6 === 0,
     });
     for (let number = 1; number <= tries; number++) {
       const isLast = number === tries;
@@ -92,6 +96,7 @@ async function fill(): Promise<string[]> {
         provider_slug: 'groq',
         used_own_key: false,
         model: 'llama',
+        target_id: (isLast ? VARIANTS[index % 7] : VARIANTS[1]) ?? null,
         error_code: isLast && !failed ? null : index === 5 ? 'A_CODE_OF_THE_FUTURE' : 'UPSTREAM',
         latency_ms: 50,
       });
@@ -149,10 +154,23 @@ describe('requests', () => {
     expect(nodes.at(-8)).toMatchObject({ cost: null, attempts: [{ number: 1, cost: null }] });
   });
 
+  it('name the variant of each attempt and of the last one, and tell what came from a cache', async () => {
+    const { nodes } = await page({ first: 100 });
+    const at = (index: number) => nodes.at(-1 - index);
+    const [first, second] = VARIANTS;
+    // It failed over from the second to the first.
+    expect(at(35)).toMatchObject({ variant: first, attempts: [{ variant: second }, { variant: first }] });
+    expect(at(10)).toMatchObject({ variant: null, attempts: [{ variant: second }, { variant: null }] });
+    expect(nodes.filter(({ isCached }) => isCached).map(({ id }) => id)).toEqual(
+      ids.filter((_, position) => (ROWS - 1 - position) % 6 === 0),
+    );
+  });
+
   it.each<[string, object, (index: number) => boolean]>([
     ['status', { status: 'FAILED' }, (index) => index % 9 === 0],
     ['route', { route: 'default' }, (index) => index % 2 === 0],
     ['provider', { provider: 'openai' }, () => false],
+    ['variant', { variant: VARIANTS[0]?.toUpperCase() }, (index) => index % 7 === 0],
     ['part of an error’s message', { search: 'GROQ FAILED' }, (index) => index % 9 === 0],
     ['a text with LIKE’s own characters', { search: '100%_9' }, (index) => index === 9],
     ['no wildcards', { search: 'groq%100' }, () => false],
@@ -194,6 +212,7 @@ describe('requests', () => {
       [{ after: 'nonsense' }, 'after'],
       [{ filter: { userId: 'me' } }, 'filter.userId'],
       [{ filter: { apiKeyId: "' OR 1=1" } }, 'filter.apiKeyId'],
+      [{ filter: { variant: 'B' } }, 'filter.variant'],
       [{ filter: { search: 'x'.repeat(201) } }, 'filter.search'],
       [{ filter: { from: '2026-02-01T00:00:00Z', to: '2026-01-01T00:00:00Z' } }, 'filter.to'],
     ] as const) {

@@ -177,6 +177,7 @@ describe('the summary', () => {
     for (const variables of [
       { filter: { userId: 'x' } },
       { filter: { apiKeyId: 'x' } },
+      { filter: { variant: 'x' } },
       { to: '2025-01-01T00:00:00Z' },
       { from: '2025-01-02T00:00:00Z', to: '2025-01-01T00:00:00Z' },
     ]) {

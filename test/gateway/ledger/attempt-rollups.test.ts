@@ -28,6 +28,7 @@ function batchOf(completions: readonly JournaledCompletion[]): Omit<Batch, 'posi
       ),
     ),
     prices: [],
+    facts: [],
   };
 }
 
@@ -69,8 +70,13 @@ describe('the roll-ups of attempts', () => {
     const series = new SeriesIds();
     const completions = randomCompletions(200, 11);
     const { attempts, completions: ended } = batchOf(completions);
-    const post = (batch: Omit<Batch, 'position' | 'prices'>) =>
-      postBatch(database.client, 'server-1', series, { ...batch, prices: [], position: { segment: 1, offset: 1 } });
+    const post = (batch: Omit<Batch, 'position' | 'prices' | 'facts'>) =>
+      postBatch(database.client, 'server-1', series, {
+        ...batch,
+        prices: [],
+        facts: [],
+        position: { segment: 1, offset: 1 },
+      });
     // Those that failed over come before their completion has ended.
     await post({ attempts: attempts.slice(0, 250), completions: [] });
     expect(await database.query('SELECT DISTINCT subject FROM rollup_series')).toEqual([{ subject: 'ATTEMPT' }]);
@@ -130,6 +136,7 @@ describe('the roll-ups of attempts', () => {
       attempts: [...before.attempts, ...after.attempts],
       completions: [...before.completions, ...after.completions],
       prices: [],
+      facts: [],
       position: { segment: 1, offset: 1 },
     });
     await expectRollups({ query });

@@ -1,35 +1,55 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { decodeEntry, encodeIntent, encodePrice, encodeSettlement } from '../../../src/gateway/ledger/codec.ts';
+import { decodeEntry } from '../../../src/gateway/ledger/decode.ts';
+import {
+  encodeFact,
+  encodeIntent,
+  encodePrice,
+  encodeSettlement,
+  encodeUnattempted,
+} from '../../../src/gateway/ledger/encode.ts';
 import { OpenCompletions } from '../../../src/gateway/ledger/open-completions.ts';
 import { priceVersion } from '../../../src/gateway/ledger/prices.ts';
 import { picodollars } from '../../../src/platform/money.ts';
-import { intent, outcome, settlement } from './kit.ts';
+import { cached, DECISION, intent, outcome, settlement } from './kit.ts';
 
 const text = fc.string({ unit: 'grapheme', maxLength: 60 }).filter((value) => !value.includes('\0'));
 const money = fc.option(fc.bigInt({ min: 0n, max: 2n ** 63n - 1n }).map(picodollars));
 const count = fc.option(fc.integer({ min: 0, max: 2 ** 31 - 1 }));
 
+const optionalNumber = fc.option(fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER }));
+const decision = fc.option(
+  fc.record({
+    ...{ candidates: text, health: text, at: fc.double({ noNaN: true, noDefaultInfinity: true, min: 0 }) },
+    ...{ turn: optionalNumber, slot: optionalNumber, probe: optionalNumber },
+    plan: fc.array(fc.nat(), { maxLength: 60 }),
+  }),
+);
+const target = fc.option(fc.uuid({ version: 7 }));
+
 describe('the codec of journal records', () => {
   it('gives an intent back as it was', () => {
     fc.assert(
-      fc.property(text, fc.dictionary(text, text, { maxKeys: 10 }), money, money, (name, tags, cost, maxLiability) => {
-        const written = intent(
-          { model: name, estimate: { inputTokens: 5, cost }, maxLiability },
-          { requestedModel: name, tags, configVersion: 2n ** 60n },
-        );
-        expect(decodeEntry(encodeIntent(written))).toEqual({ kind: 'INTENT', intent: written });
-      }),
+      fc.property(
+        ...([text, fc.dictionary(text, text, { maxKeys: 10 }), money, decision, target] as const),
+        (name, tags, cost, made, targetId) => {
+          const written = intent(
+            { model: name, estimate: { inputTokens: 5, cost }, maxLiability: cost, targetId },
+            { requestedModel: name, tags, configVersion: 2n ** 60n, decision: made },
+          );
+          expect(decodeEntry(encodeIntent(written))).toEqual({ kind: 'INTENT', intent: written });
+        },
+      ),
     );
   });
 
   it('gives a settlement back as it was', () => {
     const source = fc.constantFrom('PRICED' as const, 'REPORTED' as const, 'FREE' as const, null);
     fc.assert(
-      fc.property(text, money, count, source, (message, cost, tokens, costSource) => {
+      fc.property(text, money, count, source, target, (message, cost, tokens, costSource, targetId) => {
         const usage = { ...outcome().usage, inputTokens: tokens, outputTokens: null, cacheWrite1hTokens: tokens };
         const changes = { errorMessage: message, cost, costSource, usage, priceVersionId: message };
-        const written = settlement(intent(), changes, { warnings: [message] });
+        const written = settlement(intent(), changes, { warnings: [message], targetId });
         expect(decodeEntry(encodeSettlement(written))).toEqual({
           kind: 'SETTLEMENT',
           completionId: written.intent.origin.completionId,
@@ -39,6 +59,57 @@ describe('the codec of journal records', () => {
         });
       }),
     );
+  });
+
+  it('gives a completion without attempts back as it was', () => {
+    fc.assert(
+      fc.property(text, decision, target, fc.boolean(), (name, made, targetId, isCached) => {
+        const origin = { routeSlug: name, tags: { [name]: name }, decision: made, operation: 'EMBEDDINGS' as const };
+        const written = cached(origin, { model: name, targetId, isCached });
+        expect(decodeEntry(encodeUnattempted(written.origin, written.outcome))).toEqual({
+          kind: 'UNATTEMPTED',
+          origin: written.origin,
+          completion: written.outcome,
+        });
+      }),
+    );
+    expect(() => encodeUnattempted(cached().origin, { ...cached().outcome, providerId: 'openai' })).toThrow(TypeError);
+  });
+
+  it('gives a fact back as it was, but for what Postgres refuses in its names and texts', () => {
+    const content = fc.jsonValue().filter((value) => value !== null);
+    fc.assert(
+      fc.property(content, (value) => {
+        // -0 is 0 in JSON.
+        const fact = { id: 'f'.repeat(64), content: JSON.parse(JSON.stringify(value)) };
+        expect(decodeEntry(encodeFact(fact) ?? '')).toEqual({ kind: 'FACT', fact });
+      }),
+    );
+    const odd = { id: 'f', content: { 'a\0': ['\ud800', '\\u0000', '\\\0', '😀\ufffe'] } };
+    const clean = { 'a\ufffd': ['\ufffd', '\\u0000', '\\\ufffd', '😀\ufffe'] };
+    expect(decodeEntry(encodeFact(odd) ?? '')).toEqual({ kind: 'FACT', fact: { id: 'f', content: clean } });
+  });
+
+  it('refuses a fact of more than 256 KiB, or of nothing', () => {
+    const fact = (content: unknown) => encodeFact({ id: 'f', content });
+    // Each of these characters takes three bytes.
+    expect(fact('漢'.repeat(87_300))).not.toBeNull();
+    expect(fact('漢'.repeat(87_500))).toBeNull();
+    expect([fact(null), fact(undefined)]).toEqual([null, null]);
+  });
+
+  it('leaves out a decision that plans more than a thousand attempts, and a target that is no id', () => {
+    const plan = Array.from({ length: 1_001 }, (_, index) => index);
+    const planned = (length: number) => {
+      const decided = intent({}, { decision: { ...DECISION, plan: plan.slice(0, length) } });
+      const entry = decodeEntry(encodeIntent(decided));
+      return entry.kind === 'INTENT' && entry.intent.origin.decision?.plan.length;
+    };
+    expect(planned(1_000)).toBe(1_000);
+    expect(planned(1_001)).toBeUndefined();
+    expect(() => encodeIntent(intent({ targetId: 'first' }))).toThrow(TypeError);
+    const ended = decodeEntry(encodeSettlement(settlement(intent(), {}, { targetId: 'first' })));
+    expect(ended).toMatchObject({ completion: { targetId: null } });
   });
 
   it('does not repeat the price of the intent, and tells it from none', () => {
@@ -76,6 +147,18 @@ describe('the codec of journal records', () => {
     expect(old('30', 10)).not.toHaveProperty('priceVersionId');
     expect(old('0', null)).toMatchObject({ cost: 0n, costSource: 'FREE' });
     expect(old(null, 10)).toMatchObject({ cost: null, costSource: null });
+  });
+
+  it('reads intents and ends from before there were decisions, variants and cached answers', () => {
+    const written = intent({ targetId: intent().attemptId }, { decision: DECISION });
+    const old = (json: string, members: number) => JSON.stringify(JSON.parse(json).slice(0, -members));
+    const plain = { ...written, targetId: null, origin: { ...written.origin, decision: null } };
+    expect(decodeEntry(old(encodeIntent(written), 2))).toEqual({ kind: 'INTENT', intent: plain });
+    const [kind, id, number, attempt, completion] = JSON.parse(
+      encodeSettlement(settlement(written, {}, { isCached: true })),
+    );
+    const entry = decodeEntry(JSON.stringify([kind, id, number, attempt, completion.slice(0, -2)]));
+    expect(entry).toMatchObject({ completion: { targetId: null, isCached: false, warnings: [] } });
   });
 
   it('keeps out what Postgres refuses: NUL, halves of surrogate pairs, numbers beyond their columns', () => {

@@ -5,7 +5,14 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { expect, onTestFinished } from 'vitest';
 import { latencySlot } from '../../../src/gateway/ledger/histogram.ts';
-import type { AttemptOutcome, CompletionOutcome, Intent, Settlement } from '../../../src/gateway/ledger/records.ts';
+import type {
+  AttemptOutcome,
+  CompletionOrigin,
+  CompletionOutcome,
+  Intent,
+  Settlement,
+} from '../../../src/gateway/ledger/records.ts';
+import type { Decision } from '../../../src/gateway/routing/decision.ts';
 import { uuidv7 } from '../../../src/platform/ids.ts';
 import { createLog } from '../../../src/platform/log.ts';
 import { picodollars } from '../../../src/platform/money.ts';
@@ -43,6 +50,7 @@ export function intent(changes: Partial<Intent> = {}, origin: Partial<Intent['or
       routeSlug: 'default',
       requestedModel: 'default',
       configVersion: 1n,
+      decision: null,
       tags: { team: 'rail' },
       ...origin,
     },
@@ -52,6 +60,7 @@ export function intent(changes: Partial<Intent> = {}, origin: Partial<Intent['or
     providerId: PROVIDER,
     providerSlug: 'sandbox',
     providerKeyId: null,
+    targetId: null,
     usedOwnKey: false,
     model: 'sandbox-small',
     priceVersionId: null,
@@ -96,13 +105,37 @@ export function settlement(
 ): Settlement {
   const attempt = outcome(changes);
   const { upstreamStatus: _, answeredModel, costSource: __, priceVersionId: ___, ...same } = attempt;
-  const { providerId, providerSlug, model } = of;
+  const { providerId, providerSlug, model, targetId } = of;
   return {
     intent: of,
     attempt,
-    completion: { ...same, providerId, providerSlug, model: answeredModel ?? model, warnings: [], ...completion },
+    completion: {
+      ...same,
+      ...{ providerId, providerSlug, model: answeredModel ?? model, targetId, isCached: false, warnings: [] },
+      ...completion,
+    },
   };
 }
+
+/** A completion that was answered from a cache. */
+export function cached(
+  origin: Partial<CompletionOrigin> = {},
+  changes: Partial<CompletionOutcome> = {},
+): { origin: CompletionOrigin; outcome: CompletionOutcome } {
+  const { completion, intent: of } = settlement(intent({}, origin));
+  if (!completion) throw new Error('It has ended.');
+  return { origin: of.origin, outcome: { ...completion, isCached: true, cost: picodollars(0n), ...changes } };
+}
+
+export const DECISION: Decision = {
+  candidates: 'c'.repeat(64),
+  health: 'h'.repeat(64),
+  at: 1_796_000_000_123,
+  turn: 2 ** 40,
+  slot: null,
+  probe: 3,
+  plan: [4, 0, 3],
+};
 
 export interface LedgerDatabase {
   connection: pg.ClientConfig;
@@ -147,16 +180,16 @@ export async function ledgerSums({ query }: LedgerDatabase) {
   return { rows: rows ?? {}, rollups, latencies: latencies.map(({ requests }) => requests) };
 }
 
-const DIMENSIONS = 'subject, status, user_id, api_key_id, route_id, provider_id, provider_slug, model';
+const DIMENSIONS = 'subject, status, user_id, api_key_id, route_id, provider_id, provider_slug, model, target_id';
 
 /** What the drain has to fold: completions, and attempts with the owner and the time of their completion. */
 const ENTRIES = `
   SELECT 'COMPLETION'::"RollupSubject" AS subject, status, user_id, api_key_id, route_id, provider_id, provider_slug,
-    model, started_at, input_tokens, output_tokens, cached_tokens, reasoning_tokens, cost, latency_ms,
+    model, target_id, started_at, input_tokens, output_tokens, cached_tokens, reasoning_tokens, cost, latency_ms,
     time_to_first_token_ms FROM completions
   UNION ALL
   SELECT 'ATTEMPT', a.status, c.user_id, c.api_key_id, c.route_id, a.provider_id, a.provider_slug,
-    coalesce(a.answered_model, a.model), c.started_at, a.input_tokens, a.output_tokens, a.cached_tokens,
+    coalesce(a.answered_model, a.model), a.target_id, c.started_at, a.input_tokens, a.output_tokens, a.cached_tokens,
     a.reasoning_tokens, a.cost, a.latency_ms, a.time_to_first_token_ms
   FROM attempts a JOIN completions c ON c.id = a.completion_id`;
 

@@ -3,10 +3,13 @@ import type { Worker } from 'node:worker_threads';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { type LedgerOptions, openLedger } from '../../../src/gateway/ledger/ledger.ts';
 import { priceVersion } from '../../../src/gateway/ledger/prices.ts';
+import { uuidv7 } from '../../../src/platform/ids.ts';
 import { picodollars } from '../../../src/platform/money.ts';
 import { until } from '../../kit/eventually.ts';
 import {
+  cached,
   cuttableConnection,
+  DECISION,
   expectRollups,
   folder,
   intent,
@@ -147,6 +150,43 @@ describe('the ledger', () => {
     });
   });
 
+  it('has what a stopped server answered from a cache, and the facts it had written, and closes only the rest', async () => {
+    const database = await ledgerDatabase();
+    const options = optionsFor(database);
+    const startedAt = Date.now() - 5000;
+    const targetId = uuidv7();
+    const hit = cached({ startedAt, decision: DECISION }, { finishedAt: startedAt + 3000 });
+    const running = intent({ startedAt, targetId }, { decision: DECISION });
+    await leave(options, async (ledger) => {
+      expect(ledger.record({ id: DECISION.candidates, content: [1] })).toBe(true);
+      await ledger.intend(running);
+      await ledger.complete(hit.origin, hit.outcome);
+    });
+    await (await open(options)).drained();
+    const rows = await database.query(
+      'SELECT id, status, target_id, decision, is_cached, finished_at FROM completions ORDER BY is_cached',
+    );
+    const finished_at = new Date(startedAt + 3000);
+    expect(rows).toEqual([
+      {
+        ...{ id: running.origin.completionId, status: 'INDETERMINATE', target_id: targetId, decision: DECISION },
+        // It was last seen alive when it answered from the cache.
+        ...{ is_cached: false, finished_at },
+      },
+      {
+        ...{ id: hit.origin.completionId, status: 'SUCCEEDED', target_id: null, decision: DECISION },
+        ...{ is_cached: true, finished_at },
+      },
+    ]);
+    expect(await database.query('SELECT status, target_id FROM attempts')).toEqual([
+      { status: 'INDETERMINATE', target_id: targetId },
+    ]);
+    expect(await database.query('SELECT id, content FROM routing_facts')).toEqual([
+      { id: DECISION.candidates, content: [1] },
+    ]);
+    await expectRollups(database);
+  });
+
   it('keeps an unknown cost unknown when a server stops', async () => {
     const database = await ledgerDatabase();
     const options = optionsFor(database);
@@ -261,8 +301,15 @@ describe('the ledger', () => {
       SELECT completion.id FROM completions completion
       LEFT JOIN (SELECT completion_id, count(*) AS count, sum(cost) AS cost FROM attempts GROUP BY 1) attempts
         ON attempts.completion_id = completion.id
-      WHERE attempts.count IS DISTINCT FROM completion.attempt_count OR attempts.cost IS DISTINCT FROM completion.cost`);
+      WHERE coalesce(attempts.count, 0) IS DISTINCT FROM completion.attempt_count
+        OR coalesce(attempts.cost, 0) IS DISTINCT FROM completion.cost`);
     expect(mismatched).toEqual([]);
+    expect(await database.query('SELECT id FROM completions WHERE is_cached <> (attempt_count = 0)')).toEqual([]);
+    const unexplained = `
+      SELECT c.id FROM completions c LEFT JOIN routing_facts f ON f.id = c.decision->>'candidates' WHERE f.id IS NULL`;
+    expect(await database.query(unexplained)).toEqual([]);
+    const [hits] = await database.query('SELECT count(*)::int AS count FROM completions WHERE is_cached');
+    expect(hits?.count).toBeGreaterThan(10);
     const prices = `
       SELECT count(DISTINCT price_version_id)::int AS named, count(DISTINCT p.id)::int AS known
       FROM attempts LEFT JOIN price_versions p ON p.id = price_version_id`;

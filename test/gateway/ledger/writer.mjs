@@ -18,7 +18,11 @@ const usage = {
   cacheWrite1hTokens: null,
   reasoningTokens: null,
 };
+const targetId = uuidv7();
+const facts = [1, 2, 3].map((content) => ({ id: `${content}`.repeat(64), content: [content] }));
 const prices = [10, 20, 30].map((rate) => priceVersion({ input: rate, output: rate }));
+
+const answered = { providerId, providerSlug: 'sandbox', model: 'small', targetId, warnings: [] };
 
 function makeIntent(origin, number, price) {
   return {
@@ -29,6 +33,7 @@ function makeIntent(origin, number, price) {
     providerId,
     providerSlug: 'sandbox',
     providerKeyId: null,
+    targetId,
     usedOwnKey: false,
     model: 'small',
     priceVersionId: price.id,
@@ -38,6 +43,7 @@ function makeIntent(origin, number, price) {
 }
 
 async function complete() {
+  const fact = facts[Math.floor(Math.random() * facts.length)];
   const origin = {
     completionId: uuidv7(),
     startedAt: Date.now(),
@@ -50,9 +56,12 @@ async function complete() {
     routeSlug: null,
     requestedModel: null,
     configVersion: 1n,
+    decision: { candidates: fact.id, health: fact.id, at: Date.now(), turn: 1, slot: null, probe: null, plan: [0] },
     tags: {},
   };
-  const attempts = 1 + Math.floor(Math.random() * 3);
+  ledger.record(fact);
+  const attempts = Math.floor(Math.random() * 4);
+  if (attempts === 0) await answerFromCache(origin);
   for (let number = 1; number <= attempts; number += 1) {
     const [expected, actual] = [0, 1].map(() => prices[Math.floor(Math.random() * prices.length)]);
     const intent = makeIntent(origin, number, expected);
@@ -80,11 +89,28 @@ async function complete() {
       cost: 160n * BigInt(attempts),
       usage: { ...usage, inputTokens: 7 * attempts, outputTokens: 9 * attempts },
     };
-    const completion = { ...outcome, ...sums, providerId, providerSlug: 'sandbox', model: 'small', warnings: [] };
+    const completion = { ...outcome, ...sums, ...answered, isCached: false };
     await ledger.settle({ intent, attempt: outcome, completion: isLast ? completion : null }, actual);
     say(`settled ${intent.attemptId}`);
   }
   say(`finished ${origin.completionId}`);
+}
+
+async function answerFromCache(origin) {
+  await ledger.complete(origin, {
+    ...answered,
+    status: 'SUCCEEDED',
+    finishedAt: Date.now(),
+    finishReason: 'stop',
+    errorCode: null,
+    errorMessage: null,
+    usage,
+    isEstimated: false,
+    cost: 0n,
+    latencyMs: 1,
+    timeToFirstTokenMs: 1,
+    isCached: true,
+  });
 }
 
 say('started');
