@@ -25,8 +25,12 @@ export interface Actor {
   /** The name under which the same model is always well. */
   healthy: string;
   sandbox: Sandbox;
-  /** The calls for the model in the route, oldest first. */
+  /** The calls for the model in the route that reached it, oldest first. */
   calls(): RequestRecord[];
+  /** Breaks all its connections and takes no more. */
+  goDown(): Promise<void>;
+  /** Is there again, at the same address. */
+  comeBack(): Promise<void>;
 }
 
 export interface Scene {
@@ -44,7 +48,7 @@ export interface Stage {
 
 /** One server for the file that calls it. Its members may be used inside tests only. */
 export function useStage(overrides: Partial<Settings> = {}): Stage {
-  const sandboxes: Sandbox[] = [];
+  const actors: Actor[] = [];
   const stage = {} as Stage;
   beforeAll(async () => {
     stage.server = await startServer({ rateLimitPerMinute: 0, ...overrides });
@@ -52,16 +56,16 @@ export function useStage(overrides: Partial<Settings> = {}): Stage {
     stage.set = async (parts, settings = {}) => {
       const scene = `scene-${++scenes}`;
       const cast = parts.map((part, index) => engage(stage.server, `${scene}-${'abcdefgh'[index]}`, part));
-      const actors = await Promise.all(cast);
-      sandboxes.push(...actors.map(({ sandbox }) => sandbox));
-      await createRoute(stage.server, scene, actors);
+      const engaged = await Promise.all(cast);
+      actors.push(...engaged);
+      await createRoute(stage.server, scene, engaged);
       await setRoute(stage.server, scene, settings);
-      return { route: scene, actors: actors as [Actor, ...Actor[]] };
+      return { route: scene, actors: engaged as [Actor, ...Actor[]] };
     };
   });
   afterAll(async () => {
     await stage.server?.close();
-    await Promise.all(sandboxes.map((sandbox) => sandbox.close()));
+    await Promise.all(actors.map(({ sandbox }) => sandbox.close()));
   });
   return stage;
 }
@@ -84,12 +88,36 @@ async function engage(server: TestServer, slug: string, part: Part): Promise<Act
   });
   for (const [index, key] of keys.slice(1).entries())
     await mutate(server, 'setProviderKey', 'SetProviderKeyInput', { provider: slug, key, name: `key ${index + 2}` });
-  const calls = () =>
-    sandbox
-      .requests(20_000)
-      .filter((record) => record.model === model)
-      .reverse();
-  return { slug, model, healthy: `${slug}/${base}`, sandbox, calls };
+  return new Performer(slug, model, `${slug}/${base}`, sandbox);
+}
+
+class Performer implements Actor {
+  readonly slug: string;
+  readonly model: string;
+  readonly healthy: string;
+  sandbox: Sandbox;
+  /** What it was asked before it last went down. */
+  #before: RequestRecord[] = [];
+
+  constructor(slug: string, model: string, healthy: string, sandbox: Sandbox) {
+    this.slug = slug;
+    this.model = model;
+    this.healthy = healthy;
+    this.sandbox = sandbox;
+  }
+
+  calls(): RequestRecord[] {
+    return [...this.#before, ...this.sandbox.requests(20_000).reverse()].filter(({ model }) => model === this.model);
+  }
+
+  async goDown(): Promise<void> {
+    await this.sandbox.close();
+  }
+
+  async comeBack(): Promise<void> {
+    this.#before.push(...this.sandbox.requests(20_000).reverse());
+    this.sandbox = await startSandbox({ port: this.sandbox.port });
+  }
 }
 
 async function createRoute(server: TestServer, slug: string, actors: readonly Actor[]): Promise<void> {
