@@ -33,6 +33,8 @@ export interface Seen {
 export interface Question {
   messages?: readonly { role: string; content: string }[];
   headers?: Record<string, string>;
+  /** Controls for whichever sandbox answers. */
+  sandbox?: object;
   signal?: AbortSignal;
 }
 
@@ -41,7 +43,7 @@ const MESSAGES = [{ role: 'user', content: 'Where is the night train to the coas
 /** Sends one completion and takes in all that comes back. */
 export async function ask(server: TestServer, model: string, way: Way, question: Question = {}): Promise<Seen> {
   const { messages = MESSAGES } = question;
-  if (way === 'subscribed to') return subscribe(server, model, messages);
+  if (way === 'subscribed to') return subscribe(server, model, messages, question.sandbox);
   const startedAt = performance.now();
   const isStreamed = way === 'streamed on /v1';
   const response = await fetch(`${server.url}/v1/chat/completions`, {
@@ -54,6 +56,7 @@ export async function ask(server: TestServer, model: string, way: Way, question:
     body: JSON.stringify({
       model,
       messages,
+      ...(question.sandbox && { sandbox: question.sandbox }),
       ...(isStreamed && { stream: true, stream_options: { include_usage: true } }),
     }),
     signal: question.signal ?? null,

@@ -5,6 +5,7 @@ import type { Seen } from './callers.ts';
 
 /** Picodollars and tokens come as text. */
 interface AttemptRow {
+  completionId: string;
   number: number;
   status: string;
   provider: string;
@@ -18,6 +19,7 @@ interface AttemptRow {
 }
 
 interface CompletionRow {
+  id: string;
   status: string;
   route: string | null;
   provider: string | null;
@@ -35,21 +37,33 @@ export interface LedgerRecord {
   attempts: AttemptRow[];
 }
 
-const COMPLETION = `SELECT status, route_slug AS route, provider_slug AS provider, model, error_code AS "errorCode",
+const COMPLETIONS = `SELECT id, status, route_slug AS route, provider_slug AS provider, model, error_code AS "errorCode",
   finish_reason AS "finishReason", input_tokens AS "inputTokens", output_tokens AS "outputTokens", cost,
-  attempt_count AS "attemptCount" FROM completions WHERE id = $1`;
-const ATTEMPTS = `SELECT number, status, provider_slug AS provider, model, upstream_status AS "upstreamStatus",
-  error_code AS "errorCode", input_tokens AS "inputTokens", output_tokens AS "outputTokens", cost,
-  cost_source AS "costSource" FROM attempts WHERE completion_id = $1 ORDER BY number`;
+  attempt_count AS "attemptCount" FROM completions WHERE id = ANY($1)`;
+const ATTEMPTS = `SELECT completion_id AS "completionId", number, status, provider_slug AS provider, model,
+  upstream_status AS "upstreamStatus", error_code AS "errorCode", input_tokens AS "inputTokens",
+  output_tokens AS "outputTokens", cost, cost_source AS "costSource"
+  FROM attempts WHERE completion_id = ANY($1) ORDER BY number`;
 
 /** What the ledger has of a completion, once it has its end. */
-export async function ledgerOf({ services: { pool } }: TestServer, requestId: string): Promise<LedgerRecord> {
+export async function ledgerOf(server: TestServer, requestId: string): Promise<LedgerRecord> {
+  const record = (await ledgerOfAll(server, [requestId])).get(requestId);
+  return record ?? expect.fail(`the ledger has no completion ${requestId}`);
+}
+
+/** What the ledger has of some completions, once it has the end of each. */
+export async function ledgerOfAll(
+  { services: { pool } }: TestServer,
+  requestIds: readonly string[],
+): Promise<Map<string, LedgerRecord>> {
   return eventually(async () => {
-    const { rows } = await pool.query<CompletionRow>(COMPLETION, [requestId]);
-    const [completion] = rows;
-    if (!completion) throw new Error(`the ledger does not have the completion ${requestId}`);
-    const attempts = await pool.query<AttemptRow>(ATTEMPTS, [requestId]);
-    return { completion, attempts: attempts.rows };
+    const completions = await pool.query<CompletionRow>(COMPLETIONS, [requestIds]);
+    expect(completions.rows.length).toBe(requestIds.length);
+    const records = new Map<string, LedgerRecord>();
+    for (const completion of completions.rows) records.set(completion.id, { completion, attempts: [] });
+    const attempts = await pool.query<AttemptRow>(ATTEMPTS, [requestIds]);
+    for (const attempt of attempts.rows) records.get(attempt.completionId)?.attempts.push(attempt);
+    return records;
   });
 }
 

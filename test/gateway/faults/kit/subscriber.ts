@@ -42,6 +42,7 @@ export async function subscribe(
   server: TestServer,
   model: string,
   messages: readonly { role: string; content: string }[],
+  sandbox?: object,
 ): Promise<Seen> {
   const startedAt = performance.now();
   const seen: Seen = {
@@ -61,7 +62,11 @@ export async function subscribe(
     firstMs: 0,
     ms: 0,
   };
-  const input = { model, messages: messages.map(({ role, content }) => ({ role: role.toUpperCase(), content })) };
+  const input = {
+    model,
+    messages: messages.map(({ role, content }) => ({ role: role.toUpperCase(), content })),
+    ...(sandbox && { extra: { sandbox } }),
+  };
   const client = server.ws();
   const events = client.iterate<{ completion: Event }>({ query: SUBSCRIPTION, variables: { input } });
   for await (const { data, errors } of events) {
