@@ -17,6 +17,7 @@ import type { AttemptPlace } from './upstream/failure.ts';
 /** One upstream call of a completion: what was intended, what came back so far, and what that cost. */
 export class Attempt {
   readonly intent: Intent;
+  readonly target: Target;
   readonly provider: ProviderEntry;
   readonly key: ProviderKey | null;
   readonly place: AttemptPlace;
@@ -28,11 +29,10 @@ export class Attempt {
   reportedCost: Picodollars | null = null;
   /** What `intent` names, and once there is an outcome what that names. */
   price: PriceVersion | null;
-  /** Milliseconds from the completion's start to the first meaningful event, for streams. */
-  timeToFirstTokenMs: number | null = null;
+  /** When the first meaningful event of a stream came, in milliseconds since 1970. */
+  firstTokenAt: number | null = null;
   #usageSoFar: Usage | null = null;
   readonly #admitted: Admitted;
-  readonly #target: Target;
   /** The beginning of what was relayed, and how long all of it is: enough to estimate its tokens. */
   #relayed = '';
   #relayedLength = 0;
@@ -45,7 +45,7 @@ export class Attempt {
     this.#admitted = admitted;
     this.provider = provider;
     this.key = key;
-    this.#target = target;
+    this.target = target;
     const startedAt = Date.now();
     this.price = expectedPrice(target, startedAt);
     this.intent = {
@@ -56,7 +56,7 @@ export class Attempt {
       providerId: provider.id,
       providerSlug: provider.slug,
       providerKeyId: key?.id ?? null,
-      targetId: null,
+      targetId: target.id,
       usedOwnKey: key !== null && admitted.ownKeys.get(provider.id) === key,
       model: model.name,
       priceVersionId: this.price?.id ?? null,
@@ -110,7 +110,7 @@ export class Attempt {
       costSource,
       priceVersionId: price?.id ?? null,
       latencyMs: now - this.intent.startedAt,
-      timeToFirstTokenMs: this.timeToFirstTokenMs,
+      timeToFirstTokenMs: this.firstTokenAt === null ? null : this.firstTokenAt - this.intent.startedAt,
     };
   }
 
@@ -146,7 +146,7 @@ export class Attempt {
 
   #priced(usage: Usage): Priced {
     const { answeredModel: model, reportedCost } = this;
-    return priceCall(this.#target, this.intent.startedAt, { model, usage, reportedCost });
+    return priceCall(this.target, this.intent.startedAt, { model, usage, reportedCost });
   }
 
   #countedUsage(): Usage {

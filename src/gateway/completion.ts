@@ -4,6 +4,7 @@ import type { Caller } from './admission/caller.ts';
 import type { Usage } from './ledger/prices.ts';
 import type { AttemptOutcome, CompletionOutcome, Door, Operation } from './ledger/records.ts';
 import type { ExactTarget } from './routing/exact-target.ts';
+import type { PowerLevel } from './routing/power-level.ts';
 import type { Chunk } from './upstream/chunk.ts';
 
 /** A client's request as the doors hand it to the gateway. */
@@ -23,6 +24,12 @@ export interface CompletionRequest {
   sandbox: string | null;
   /** Sends to this provider alone, enabled or not, whatever the body's `model` says. */
   target?: ExactTarget;
+  /** Which models routes that allow it narrow their candidates to; absent: the user's own preference. */
+  powerLevel?: PowerLevel;
+  /** What the requests of a session have in common, for routes whose split is sticky by session. */
+  sessionKey?: string;
+  /** The client can discard what it has of an answer when another target begins anew. */
+  acceptsRestart?: boolean;
 }
 
 /** What is known when the first meaningful event arrives. */
@@ -34,8 +41,11 @@ export interface AnswerHead {
   model: string;
   /** The route's slug; null when the client named a model. */
   route: string | null;
-  /** Upstream calls made so far. */
+  /** The target of the route: in an experiment, the variant. Null: there is none. */
+  targetId: string | null;
+  /** Upstream calls made so far; 0: a cached answer. */
   attempts: number;
+  isCached: boolean;
   /** What of the request the provider did not get as it was sent, a sentence each. */
   warnings: readonly string[];
   startedAt: number;
@@ -86,7 +96,8 @@ export interface CompletionReport extends Omit<CompletionOutcome, 'providerId' |
 
 /**
  * What a completion yields, in this order: `admitted`, `started` once, then `events` (streamed) or one `body` (not streamed),
- * then `finished`; or `failed` at any point, as the last. `finished` and `failed` come after the settlement is durable.
+ * then `finished`; or `failed` at any point, as the last. `restarted` may come among the `events` of a client that accepts
+ * it: all of them before it are void. `finished` and `failed` come after the settlement is durable.
  */
 export type CompletionEvent =
   | {
@@ -96,6 +107,7 @@ export type CompletionEvent =
       wantsUsage: boolean;
     }
   | { type: 'started'; head: AnswerHead }
+  | { type: 'restarted'; head: AnswerHead /** What ended the answer before. */; error: SignalboxError }
   | { type: 'events'; events: readonly StreamEvent[] }
   | { type: 'body'; body: Buffer /** What it says. */; chunk: Chunk }
   | {

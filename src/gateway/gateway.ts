@@ -1,36 +1,40 @@
-import { CancelledError, invalid, OverloadedError, SignalboxError, ValidationError } from '../platform/errors.ts';
+import { CancelledError, OverloadedError, SignalboxError, ValidationError } from '../platform/errors.ts';
 import { uuidv7 } from '../platform/ids.ts';
 import type { Log } from '../platform/log.ts';
+import { picodollars } from '../platform/money.ts';
 import type { Settings } from '../platform/settings.ts';
 import { admit } from './admission/admit.ts';
 import type { Caller } from './admission/caller.ts';
-import { sandboxControls } from './asked.ts';
 import { Attempt } from './attempt.ts';
 import type { CompletionEvent, CompletionReport, CompletionRequest } from './completion.ts';
-import type { AttemptOutcome, LedgerWriter, RequestStatus } from './ledger/records.ts';
+import { type Call, Dispatcher } from './dispatch.ts';
+import type { LedgerWriter } from './ledger/records.ts';
 import { ModelLists } from './model-lists.ts';
-import { receiveBody, receiveStream, toFailure } from './relay.ts';
-import { type KeyRest, KeyRing, keysOf } from './routing/keys.ts';
-import { Plan, type Step } from './routing/plan.ts';
-import { listModels, Turns } from './routing/resolve.ts';
-import { cancel, endAttempt, outcomeOf, type Run, reportOf, startAnswer, startRun } from './run.ts';
+import { toFailure, type WholeAnswer } from './relay.ts';
+import { type CachedAnswer, type Recording, ResponseCache } from './response-cache.ts';
+import type { KeyRest } from './routing/keys.ts';
+import type { Plan, Step } from './routing/plan.ts';
+import { listModels } from './routing/resolve.ts';
+import { cachedOutcome, cancel, choiceOf, pause, type Run, startAnswer, startRun } from './run.ts';
+import { Settlements } from './settle.ts';
 import type { SnapshotKeeper } from './snapshot/keeper.ts';
-import { toUpstreamCall } from './upstream/call.ts';
-import type { ChatCall, DialectCall, InlineImage } from './upstream/dialect.ts';
-import { DIALECTS } from './upstream/dialects.ts';
+import { Steering } from './steering.ts';
 import type { Failure } from './upstream/failure.ts';
-import { RemoteImages } from './upstream/remote-images.ts';
 import { Transport } from './upstream/transport.ts';
-import { Watchdog } from './upstream/watchdog.ts';
-
-type Call = ChatCall | DialectCall;
-
-const NO_IMAGES: ReadonlyMap<string, InlineImage> = new Map();
+import { breaksOff } from './verdict.ts';
 
 export interface GatewayParts {
   snapshots: SnapshotKeeper;
   ledger: LedgerWriter;
-  settings: Pick<Settings, 'anonymousCompletions' | 'firstTokenTimeoutMs' | 'stallTimeoutMs' | 'maxRunningCompletions'>;
+  settings: Pick<
+    Settings,
+    | 'anonymousCompletions'
+    | 'firstTokenTimeoutMs'
+    | 'stallTimeoutMs'
+    | 'maxRunningCompletions'
+    | 'circuitProbeMs'
+    | 'responseCacheBytes'
+  >;
   log: Log;
 }
 
@@ -38,17 +42,23 @@ export interface GatewayParts {
 export class Gateway {
   readonly #parts: GatewayParts;
   readonly #transport = new Transport();
-  readonly #images = new RemoteImages();
-  readonly #turns = new Turns();
-  readonly #keys = new KeyRing();
+  readonly #dispatcher: Dispatcher;
+  readonly #steering: Steering;
+  readonly #settlements: Settlements;
+  readonly #cache: ResponseCache;
   /** The providers' own lists of their models. */
-  readonly modelLists = new ModelLists(this.#transport, this.#keys);
+  readonly modelLists: ModelLists;
   readonly #running = new Map<string, Run>();
-  readonly #listeners = new Set<(report: CompletionReport) => void>();
   #isClosing = false;
 
   constructor(parts: GatewayParts) {
+    const { settings } = parts;
     this.#parts = parts;
+    this.#dispatcher = new Dispatcher(this.#transport, settings);
+    this.#steering = new Steering(settings.circuitProbeMs);
+    this.#settlements = new Settlements(parts.ledger);
+    this.#cache = new ResponseCache(settings.responseCacheBytes);
+    this.modelLists = new ModelLists(this.#transport, this.#steering.health.keys);
   }
 
   /** Completions on their way now. */
@@ -58,12 +68,12 @@ export class Gateway {
 
   /** Calls `listener` at the end of each completion. */
   onFinished(listener: (report: CompletionReport) => void): void {
-    this.#listeners.add(listener);
+    this.#settlements.onFinished(listener);
   }
 
   /** How long a key rests on this server, and why; null: it does not. */
   restOf(keyId: string): Readonly<KeyRest> | null {
-    return this.#keys.restOf(keyId);
+    return this.#steering.health.keys.restOf(keyId);
   }
 
   /** The names a caller may put in `model`, each with who answers. */
@@ -92,18 +102,22 @@ export class Gateway {
     try {
       const { isStreamed, wantsUsage } = run.admitted;
       yield { type: 'admitted', requestId, isStreamed, wantsUsage };
-      yield* this.#tryTargets(run);
+      const recording = this.#record(run);
+      const cached = recording && this.#cache.get(recording);
+      if (cached) yield* this.#answerAgain(run, cached);
+      else yield* this.#tryTargets(run, this.#steering.plan(run), recording);
     } catch (thrown) {
       const error = this.#expected(thrown);
-      const report = await this.#close(run, error).catch(() => null);
+      const report = await this.#settlements.failure(run, error).catch(() => null);
       yield { type: 'failed', error, report, requestId };
     } finally {
       request.signal?.removeEventListener('abort', leave);
       // Still open here: the reader went away while it was being served.
       if (run.open) {
         leave();
-        await this.#settle(run, run.open, 'CANCELLED', run.cancelled).catch((error) => this.#expected(error));
+        await this.#settlements.last(run, run.open, 'CANCELLED', run.cancelled).catch((error) => this.#expected(error));
       }
+      this.#steering.release(run);
       this.#running.delete(requestId);
     }
   }
@@ -122,172 +136,136 @@ export class Gateway {
     const deadline = Date.now() + 2_000;
     while (this.#running.size > 0 && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 10));
     await this.#transport.close();
-    await this.#images.close();
+    await this.#dispatcher.close();
   }
 
   #admit(requestId: string, request: CompletionRequest): Run {
     if (this.#isClosing) throw new OverloadedError('Signalbox is shutting down. Try again shortly.');
     const { settings, snapshots } = this.#parts;
     const rules = { anonymousCompletions: settings.anonymousCompletions, mostRunning: settings.maxRunningCompletions };
-    const admitted = admit(request, snapshots.current, this.#running.size, rules, this.#turns);
-    return startRun(requestId, request, admitted);
+    return startRun(requestId, request, admit(request, snapshots.current, this.#running.size, rules));
   }
 
-  async *#tryTargets(run: Run): AsyncGenerator<CompletionEvent, void, undefined> {
-    const { resolution, ownKeys } = run.admitted;
-    const plan = new Plan(resolution.targets, (provider, tried) => this.#keys.choose(keysOf(provider, ownKeys), tried));
+  async *#tryTargets(
+    run: Run,
+    plan: Plan,
+    recording: Recording | null,
+  ): AsyncGenerator<CompletionEvent, void, undefined> {
     let failed: SignalboxError | null = null;
-    for (let step = plan.first(); step; ) {
-      const call = await this.#prepare(run, step);
-      if (call instanceof ValidationError) {
+    let step = plan.first();
+    while (step) {
+      if (step.waitMs > 0) await pause(run, step.waitMs);
+      if (run.cancelled) throw run.cancelled;
+      const entry = this.#steering.enter(run, step);
+      if (entry === 'OPEN') {
+        step = plan.instead(step);
+        continue;
+      }
+      const attempt = await this.#prepare(run, step, entry === 'PROBE');
+      if (attempt instanceof ValidationError) {
         // This provider's dialect cannot say it; another one may.
-        step = plan.after(step, 'OTHER_TARGET');
-        if (!step) throw failed ?? call;
+        failed ??= attempt;
+        step = plan.instead(step);
         continue;
       }
-      run.warnings = call.warnings;
-      const attempt = new Attempt(run.admitted, run.origin, step, call.raisedLimit ?? null);
-      // Durable before anything is dispatched.
-      await this.#parts.ledger.intend(attempt.intent, attempt.price);
-      run.open = attempt;
-      const failure = yield* this.#dispatch(run, attempt, call);
+      const failure = yield* this.#relay(run, attempt, recording);
       if (!failure) return;
-      failed = failure.error;
-      attempt.upstreamStatus = failure.upstreamStatus;
-      if (failure.key && attempt.key) this.#keys.rest(attempt.key.id, failure.key, failure.retryAfterMs);
-      step = run.hasStarted ? null : plan.after(step, failure.remedy);
+      // What a stand-in alone refuses is not why the completion failed.
+      if (failed === null || !plan.isOnlyThis(step, failure)) failed = failure.error;
+      const passing = run.hasStarted ? breaksOff(run, failure) : failure;
+      step = passing && plan.after(step, passing);
       if (step) {
-        await this.#settleAttempt(run, attempt, failure.error);
+        await this.#settlements.attempt(run, attempt.attempt, failure.error);
         continue;
       }
-      const report = await this.#close(run, failure.error);
-      yield { type: 'failed', error: failure.error, report, requestId: run.requestId };
+      const report = await this.#settlements.failure(run, failed, failure.error);
+      yield { type: 'failed', error: failed, report, requestId: run.requestId };
+      return;
     }
+    throw failed ?? this.#steering.refusal(run, plan);
   }
 
-  /** The request in the words of the target's dialect; the error when those cannot say it. */
-  async #prepare(run: Run, { target: { model, provider } }: Step): Promise<Call | ValidationError> {
-    const { asked, isStreamed, wantsUsage } = run.admitted;
-    const dialect = DIALECTS[provider.dialect];
-    const facts = { kind: provider.kind, model, requestId: run.requestId, startedAt: run.origin.startedAt };
-    try {
-      if (!('chat' in asked)) return dialect.prepareEmbeddings({ body: asked, ...facts });
-      const addresses = dialect.remoteImages(asked);
-      const images = addresses.length > 0 ? await this.#fetchImages(run, addresses) : NO_IMAGES;
-      return dialect.prepare({ body: asked, isStreamed, wantsUsage, images, ...facts });
-    } catch (error) {
-      if (error instanceof ValidationError) return error;
-      // What JSON.parse reads at any depth, JSON.stringify writes only down to the end of the stack.
-      if (error instanceof RangeError) return invalid('', 'The request is nested too deeply for this provider.');
-      throw error;
+  /** Says the request in the target's dialect, and writes down what is intended; the error when it cannot be said. */
+  async #prepare(run: Run, step: Step, isProbe: boolean): Promise<Prepared | ValidationError> {
+    const call = await this.#dispatcher.prepare(run, step.target);
+    if (call instanceof ValidationError) {
+      this.#steering.release(run);
+      return call;
     }
-  }
-
-  /** Once for all attempts; leaving ends it, as it ends a call to a provider. */
-  async #fetchImages(run: Run, addresses: readonly string[]): Promise<ReadonlyMap<string, InlineImage>> {
-    const leaving = new AbortController();
-    run.exchange = { abort: (reason) => leaving.abort(reason) };
-    if (run.cancelled) leaving.abort(run.cancelled);
-    try {
-      run.images ??= await this.#images.fetch(addresses, leaving.signal);
-      return run.images;
-    } finally {
-      run.exchange = null;
-    }
+    run.warnings = [...(choiceOf(run.admitted)?.warnings ?? []), ...call.warnings];
+    const attempt = new Attempt(run.admitted, run.origin, step, call.raisedLimit ?? null);
+    const { ledger } = this.#parts;
+    for (const fact of run.facts) ledger.record(fact);
+    // Durable before anything is dispatched.
+    await ledger.intend(attempt.intent, attempt.price);
+    run.open = attempt;
+    return { attempt, call, isProbe };
   }
 
   /** One upstream call. Returns what went wrong, or null when the answer is complete, settled and yielded. */
-  async *#dispatch(run: Run, attempt: Attempt, call: Call): AsyncGenerator<CompletionEvent, Failure | null, undefined> {
-    const { settings } = this.#parts;
-    const { provider, key } = attempt;
-    const reader = run.admitted.isStreamed && 'openStream' in call ? call.openStream() : null;
-    const limits = { firstTokenMs: settings.firstTokenTimeoutMs, stallMs: settings.stallTimeoutMs };
-    const accept = reader ? 'text/event-stream' : 'application/json';
-    const { asked } = run.admitted;
-    const isTranslated = provider.kind === 'SANDBOX' && provider.dialect !== 'OPENAI';
-    const sandbox = isTranslated ? sandboxControls(asked, run.request.sandbox) : run.request.sandbox;
-    const exchange = this.#transport.send(
-      'POST',
-      toUpstreamCall(provider, key, { path: call.path, body: call.body, accept, sandbox }),
-    );
-    const watchdog = new Watchdog(exchange, provider.timeoutMs);
-    run.exchange = exchange;
-    if (run.cancelled) exchange.abort(run.cancelled);
-    let isComplete = false;
+  async *#relay(
+    run: Run,
+    { attempt, call, isProbe }: Prepared,
+    recording: Recording | null,
+  ): AsyncGenerator<CompletionEvent, Failure | null, undefined> {
+    let body: WholeAnswer | null = null;
+    let usageEvent: string | null = null;
+    let isFirst = true;
     try {
-      if (reader) {
-        watchdog.arm('FIRST_TOKEN', limits.firstTokenMs);
-        let usageEvent: string | null = null;
-        for await (const part of receiveStream(exchange, reader, attempt, watchdog, limits)) {
-          if (!run.hasStarted) yield { type: 'started', head: startAnswer(run, attempt) };
-          if (part.events.length > 0) yield { type: 'events', events: part.events };
-          usageEvent = part.usageEvent ?? usageEvent;
+      for await (const part of this.#dispatcher.send(run, attempt, call)) {
+        if ('body' in part) {
+          body = part;
+          continue;
         }
-        isComplete = true;
-        const report = await this.#settle(run, attempt, 'SUCCEEDED', null);
-        yield { type: 'finished', report, usageEvent };
-      } else {
-        const answer = await receiveBody(exchange, call, attempt);
-        isComplete = true;
-        const report = await this.#settle(run, attempt, 'SUCCEEDED', null);
-        yield { type: 'started', head: startAnswer(run, attempt) };
-        yield { type: 'body', ...answer };
-        yield { type: 'finished', report, usageEvent: null };
+        if (isFirst) yield this.#begin(run, attempt, recording);
+        isFirst = false;
+        usageEvent = part.usageEvent ?? usageEvent;
+        if (part.events.length === 0) continue;
+        run.nextSeq = (part.events.at(-1)?.seq ?? 0) + 1;
+        recording?.add(part.events);
+        yield { type: 'events', events: part.events };
       }
-      return null;
     } catch (error) {
-      if (isComplete) throw error;
-      return toFailure(error, attempt, run.cancelled);
-    } finally {
-      watchdog.stop();
-      run.exchange = null;
-      if (!isComplete) exchange.abort(run.cancelled ?? new CancelledError('The attempt has ended.'));
+      const failure = toFailure(error, attempt, run.cancelled);
+      this.#steering.learn(run, attempt, isProbe, failure);
+      return failure;
     }
+    this.#steering.learn(run, attempt, isProbe, null);
+    const report = await this.#settlements.last(run, attempt, 'SUCCEEDED', null);
+    if (recording) this.#cache.put(recording, run, body, usageEvent, originOf(attempt, report));
+    if (body) {
+      yield { type: 'started', head: startAnswer(run, attempt) };
+      yield { type: 'body', ...body };
+    }
+    yield { type: 'finished', report, usageEvent };
+    return null;
   }
 
-  /** Puts the end of an attempt that another one follows on the ledger. */
-  async #settleAttempt(run: Run, attempt: Attempt, error: SignalboxError): Promise<void> {
-    const outcome = endAttempt(run, attempt, 'FAILED', error);
-    run.last = attempt;
-    await this.#parts.ledger.settle({ intent: attempt.intent, attempt: outcome, completion: null }, attempt.price);
+  /** The first event of an answer: it starts, or, where another one has broken off, starts over. */
+  #begin(run: Run, attempt: Attempt, recording: Recording | null): CompletionEvent {
+    const error = run.hasStarted ? run.brokeOff : null;
+    const head = startAnswer(run, attempt);
+    if (!error) return { type: 'started', head };
+    recording?.restart();
+    return { type: 'restarted', head, error };
   }
 
-  /**
-   * Ends a completion that failed: with the attempt that is on its way, or, when none is, with the last one that ended, so
-   * that it is on the ledger without waiting for the next start. Null: nothing was ever sent.
-   */
-  async #close(run: Run, error: SignalboxError): Promise<CompletionReport | null> {
-    const status = error instanceof CancelledError ? 'CANCELLED' : 'FAILED';
-    if (run.open) return this.#settle(run, run.open, status, error);
-    const { last } = run;
-    const outcome = run.reports.at(-1);
-    return last && outcome ? this.#finish(run, last, outcome, status, error) : null;
+  #record(run: Run): Recording | null {
+    const choice = choiceOf(run.admitted);
+    return choice?.route?.cacheTtlSeconds ? this.#cache.record(run, this.#steering.router.meaningOf(choice)) : null;
   }
 
-  /** Puts the end of the last attempt and of the completion on the ledger; then both are final. */
-  async #settle(
-    run: Run,
-    attempt: Attempt,
-    status: RequestStatus,
-    error: SignalboxError | null,
-  ): Promise<CompletionReport> {
-    if (status === 'SUCCEEDED' && attempt.key) this.#keys.answered(attempt.key.id, attempt.intent.startedAt);
-    return this.#finish(run, attempt, endAttempt(run, attempt, status, error), status, error);
-  }
-
-  async #finish(
-    run: Run,
-    attempt: Attempt,
-    outcome: AttemptOutcome,
-    status: RequestStatus,
-    error: SignalboxError | null,
-  ): Promise<CompletionReport> {
-    run.last = null;
-    const completion = outcomeOf(run, attempt, status, error);
-    await this.#parts.ledger.settle({ intent: attempt.intent, attempt: outcome, completion }, attempt.price);
-    const report = reportOf(run, completion);
-    for (const listener of this.#listeners) listener(report);
-    return report;
+  /** Answers from the cache: nothing is sent, and it costs nothing. */
+  async *#answerAgain(run: Run, cached: CachedAnswer): AsyncGenerator<CompletionEvent, void, undefined> {
+    const outcome = cachedOutcome(run, cached, picodollars(0n));
+    const report = await this.#settlements.unattempted(run, outcome);
+    const { provider, model, targetId, events, body, usageEvent } = cached;
+    const { requestId, origin, warnings } = run;
+    const facts = { route: origin.routeSlug, startedAt: origin.startedAt, attempts: 0, isCached: true, warnings };
+    yield { type: 'started', head: { requestId, provider, model, targetId, ...facts } };
+    if (events) yield { type: 'events', events };
+    if (body) yield { type: 'body', ...body };
+    yield { type: 'finished', report, usageEvent };
   }
 
   /** Bugs and faults are logged whole and told as an internal error; expected failures are told as they are. */
@@ -296,6 +274,19 @@ export class Gateway {
     this.#parts.log.error({ err: error }, 'a completion failed unexpectedly');
     return new InternalError('Something went wrong inside Signalbox; the log says what.');
   }
+}
+
+/** An attempt that is on the ledger, and what is sent for it. */
+interface Prepared {
+  attempt: Attempt;
+  call: Call;
+  /** It goes through an open circuit, to see how the target does. */
+  isProbe: boolean;
+}
+
+function originOf({ intent }: Attempt, { model, finishReason, targetId }: CompletionReport) {
+  const { providerId, providerSlug: provider } = intent;
+  return { providerId, provider, model: model ?? intent.model, finishReason, targetId };
 }
 
 class InternalError extends SignalboxError {

@@ -1,5 +1,5 @@
 import type { SignalboxError } from '../platform/errors.ts';
-import { CancelledError, UpstreamError, UpstreamTimeoutError } from '../platform/errors.ts';
+import { CancelledError, ContentFilterError, UpstreamError, UpstreamTimeoutError } from '../platform/errors.ts';
 import type { Attempt } from './attempt.ts';
 import type { StreamEvent } from './completion.ts';
 import { type Chunk, chunkOf, isMeaningful } from './upstream/chunk.ts';
@@ -27,9 +27,12 @@ export class RelayFailure extends Error {
   }
 }
 
-export interface RelayLimits {
-  firstTokenMs: number;
+export interface RelayRules {
   stallMs: number;
+  /** Number of the first event. */
+  firstSeq: number;
+  /** An answer that holds nothing but a refusal counts as a failure, so that another target is asked. */
+  passesOnRefusals: boolean;
 }
 
 /** An answer in the OpenAI dialect, and what it says. */
@@ -42,7 +45,12 @@ export interface WholeAnswer {
  * The whole answer, not streamed.
  * @throws RelayFailure
  */
-export async function receiveBody(exchange: Exchange, call: DialectCall, attempt: Attempt): Promise<WholeAnswer> {
+export async function receiveBody(
+  exchange: Exchange,
+  call: DialectCall,
+  attempt: Attempt,
+  { passesOnRefusals }: Pick<RelayRules, 'passesOnRefusals'>,
+): Promise<WholeAnswer> {
   await receiveHead(exchange, attempt);
   const body = await readAll(exchange, LARGEST_ANSWER);
   if (!body) throw brokenBy(attempt, 'sent an answer larger than 16 MiB');
@@ -50,6 +58,7 @@ export async function receiveBody(exchange: Exchange, call: DialectCall, attempt
   const { data, chunk } = call.readAnswer(text);
   if (chunk.error !== null) throw failureIn({ data, chunk }, attempt);
   attempt.note(chunk);
+  if (passesOnRefusals && isRefusal(chunk)) throw refusedBy(attempt);
   return { body: data === text ? body : Buffer.from(data), chunk };
 }
 
@@ -70,7 +79,7 @@ export async function* receiveStream(
   reader: StreamReader,
   attempt: Attempt,
   watchdog: Watchdog,
-  limits: RelayLimits,
+  rules: RelayRules,
 ): AsyncGenerator<StreamPart, void, undefined> {
   await receiveHead(exchange, attempt);
   const sse = new SseReader();
@@ -78,9 +87,9 @@ export async function* receiveStream(
   let isHolding = true;
   let heldCharacters = 0;
   let isFirst = true;
-  let seq = 0;
+  let seq = rules.firstSeq;
   for (let isOver = false; !isOver; ) {
-    if (!isHolding) watchdog.arm('STALL', limits.stallMs);
+    if (!isHolding) watchdog.arm('STALL', rules.stallMs);
     const bytes = await readUnlessFinished(exchange, reader);
     if (!isHolding) watchdog.disarm();
     if (isFirst && bytes && isJson(bytes)) throw await refuseBody(exchange, bytes, attempt);
@@ -100,9 +109,10 @@ export async function* receiveStream(
         continue;
       }
       if (isHolding && isMeaningful(chunk)) {
+        if (rules.passesOnRefusals && isRefusal(chunk)) throw refusedBy(attempt);
         isHolding = false;
         watchdog.disarm();
-        attempt.timeToFirstTokenMs = Date.now() - attempt.intent.origin.startedAt;
+        attempt.firstTokenAt = Date.now();
       } else if (isHolding) heldCharacters += data.length;
       events.push({ seq: seq++, data, text: chunk.text, reasoning: chunk.reasoning, toolCalls: chunk.toolCalls });
     }
@@ -115,6 +125,17 @@ export async function* receiveStream(
   }
   if (!reader.isFinished) throw brokenBy(attempt, 'ended the stream without a finish reason');
   exchange.drain();
+}
+
+/** Nothing but a refusal for the content; of an answer that was not streamed, also what came before it. */
+function isRefusal({ finishReasons }: Chunk): boolean {
+  return finishReasons.length > 0 && finishReasons.every(({ reason }) => reason === 'content_filter');
+}
+
+function refusedBy(attempt: Attempt): RelayFailure {
+  const error = new ContentFilterError(`${attempt.place.provider} refused to answer this.`);
+  const { upstreamStatus } = attempt;
+  return new RelayFailure({ error, remedy: 'NONE', key: null, retryAfterMs: null, upstreamStatus });
 }
 
 /** An error that stands where an answer should. It may say what was used up all the same. */

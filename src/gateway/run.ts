@@ -1,9 +1,15 @@
 import { type SignalboxError, shorten } from '../platform/errors.ts';
+import type { Picodollars } from '../platform/money.ts';
 import type { Admitted } from './admission/admit.ts';
 import type { Attempt } from './attempt.ts';
 import type { AnswerHead, AttemptReport, CompletionReport, CompletionRequest } from './completion.ts';
 import { totalsOf } from './ledger/ledger.ts';
+import { UNKNOWN_USAGE } from './ledger/prices.ts';
 import type { AttemptOutcome, CompletionOrigin, CompletionOutcome, RequestStatus } from './ledger/records.ts';
+import type { CachedAnswer } from './response-cache.ts';
+import type { Target } from './routing/candidates.ts';
+import type { Choice } from './routing/choice.ts';
+import type { RoutingFact } from './routing/decision.ts';
 import type { InlineImage } from './upstream/dialect.ts';
 import type { Exchange } from './upstream/transport.ts';
 
@@ -29,14 +35,26 @@ export interface Run {
   warnings: readonly string[];
   /** The client has something of the answer; from here on no other provider can take over. */
   hasStarted: boolean;
+  /** Number of the next event that goes to the client. */
+  nextSeq: number;
+  /** What the decision names; on the ledger before the first attempt is. */
+  facts: readonly RoutingFact[];
+  /** The target that an open circuit let this completion through to, until that call has ended. */
+  probed: Target | null;
+  /** Why the answer that had begun broke off, if another target begins anew. */
+  brokeOff: SignalboxError | null;
+  /** When all attempts together must have ended, in milliseconds since 1970; null: no limit but the providers' own. */
+  deadline: number | null;
 }
 
 export function startRun(requestId: string, request: CompletionRequest, admitted: Admitted): Run {
   const { caller } = request;
-  const { route } = admitted.resolution;
+  const choice = choiceOf(admitted);
+  const route = choice?.route;
+  const startedAt = Date.now();
   const origin: CompletionOrigin = {
     completionId: requestId,
-    startedAt: Date.now(),
+    startedAt,
     door: request.door,
     isStreamed: admitted.isStreamed,
     userId: caller.kind === 'ANONYMOUS' ? null : caller.account.id,
@@ -60,15 +78,39 @@ export function startRun(requestId: string, request: CompletionRequest, admitted
     reports: [],
     open: null,
     last: null,
-    warnings: [],
+    warnings: choice?.warnings ?? [],
     hasStarted: false,
+    nextSeq: 0,
+    facts: [],
+    probed: null,
+    brokeOff: null,
+    deadline: route?.totalTimeoutMs ? startedAt + route.totalTimeoutMs : null,
   };
+}
+
+/** What the request's target is picked from; null: it named one exactly. */
+export function choiceOf({ destination }: Admitted): Choice | null {
+  return 'facts' in destination ? destination : null;
 }
 
 /** Ends the call to the provider now. The first reason stays. */
 export function cancel(run: Run, reason: SignalboxError): void {
   run.cancelled ??= reason;
   run.exchange?.abort(run.cancelled);
+}
+
+/** Waits; leaving ends that, and the next call does not begin. */
+export async function pause(run: Run, ms: number): Promise<void> {
+  if (run.cancelled) return;
+  await new Promise<void>((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    const abort = () => {
+      clearTimeout(timer);
+      resolve();
+    };
+    run.exchange = { abort };
+  });
+  run.exchange = null;
 }
 
 /** The answer begins: what is known of it now. */
@@ -79,7 +121,9 @@ export function startAnswer(run: Run, attempt: Attempt): AnswerHead {
     provider: attempt.intent.providerSlug,
     model: attempt.intent.model,
     route: run.origin.routeSlug,
+    targetId: attempt.intent.targetId,
     attempts: attempt.intent.number,
+    isCached: false,
     warnings: run.warnings,
     startedAt: run.origin.startedAt,
   };
@@ -117,12 +161,35 @@ export function outcomeOf(
     isEstimated,
     cost,
     latencyMs: finishedAt - run.origin.startedAt,
-    timeToFirstTokenMs: last.timeToFirstTokenMs,
+    timeToFirstTokenMs: last.firstTokenAt === null ? null : last.firstTokenAt - run.origin.startedAt,
     providerId: last.intent.providerId,
     providerSlug: last.intent.providerSlug,
     model: last.answeredModel ?? last.intent.model,
     targetId: last.intent.targetId,
     isCached: false,
+    warnings: run.warnings,
+  };
+}
+
+/** How a completion ended that an answer from the cache served. */
+export function cachedOutcome(run: Run, cached: CachedAnswer, cost: Picodollars): CompletionOutcome {
+  const finishedAt = Date.now();
+  return {
+    status: 'SUCCEEDED',
+    finishedAt,
+    finishReason: cached.finishReason,
+    errorCode: null,
+    errorMessage: null,
+    usage: { ...UNKNOWN_USAGE, inputTokens: 0, outputTokens: 0, cachedTokens: 0, reasoningTokens: 0 },
+    isEstimated: false,
+    cost,
+    latencyMs: finishedAt - run.origin.startedAt,
+    timeToFirstTokenMs: cached.events ? finishedAt - run.origin.startedAt : null,
+    providerId: cached.providerId,
+    providerSlug: cached.provider,
+    model: cached.model,
+    targetId: cached.targetId,
+    isCached: true,
     warnings: run.warnings,
   };
 }

@@ -135,6 +135,18 @@ export const SETTINGS = {
     'How long a stream may pause between two events.',
     '60000',
   ),
+  CIRCUIT_PROBE_SECONDS: entry(
+    whole(0, 3_600),
+    'seconds from 0 to 3600; 0 switches it off',
+    'How long a target that failed again and again is left alone before one request may see how it does.',
+    '10',
+  ),
+  RESPONSE_CACHE_MIB: entry(
+    whole(1, 65_536),
+    'a number of MiB from 1 to 65536',
+    'Most memory for the cached answers of routes that have a response cache.',
+    '64',
+  ),
   PROVIDER_TESTS: entry(
     z.enum(['on', 'off']),
     'on or off',
@@ -199,6 +211,8 @@ export interface Settings {
   headerHoldMs: number;
   firstTokenTimeoutMs: number;
   stallTimeoutMs: number;
+  circuitProbeMs: number;
+  responseCacheBytes: number;
   /** Whether providers are tested when they are created or get a key. */
   providerTests: boolean;
   /** 0: providers are not probed. */
@@ -258,6 +272,8 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
     headerHoldMs: values.HEADER_HOLD_MS as number,
     firstTokenTimeoutMs: values.FIRST_TOKEN_TIMEOUT_MS as number,
     stallTimeoutMs: values.STALL_TIMEOUT_MS as number,
+    circuitProbeMs: (values.CIRCUIT_PROBE_SECONDS as number) * 1_000,
+    responseCacheBytes: (values.RESPONSE_CACHE_MIB as number) * 1_048_576,
     providerTests: values.PROVIDER_TESTS === 'on',
     providerProbeIntervalSeconds: values.PROVIDER_PROBE_INTERVAL_SECONDS as number,
     providerTestTimeoutMs: values.PROVIDER_TEST_TIMEOUT_MS as number,

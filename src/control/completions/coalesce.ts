@@ -19,7 +19,7 @@ export interface Delta {
   outputTokens: number;
 }
 
-type CoalescedEvent = Delta | Extract<CompletionEvent, { type: 'started' | 'finished' | 'failed' }>;
+type CoalescedEvent = Delta | Extract<CompletionEvent, { type: 'started' | 'restarted' | 'finished' | 'failed' }>;
 
 /**
  * Joins the `events` of a completion into deltas: the first at once, later ones at most one every `intervalMs`, the last
@@ -56,6 +56,7 @@ export async function* coalesce(
         pending.add(result.value.events);
         continue;
       }
+      if (!result.done && result.value.type === 'restarted') pending.discard();
       if (!pending.isEmpty) yield pending.take();
       if (result.done) return;
       if (isPassedOn(result.value)) yield result.value;
@@ -66,7 +67,7 @@ export async function* coalesce(
 }
 
 function isPassedOn(event: CompletionEvent): event is Exclude<CoalescedEvent, Delta> {
-  return event.type === 'started' || event.type === 'finished' || event.type === 'failed';
+  return event.type !== 'admitted' && event.type !== 'events' && event.type !== 'body';
 }
 
 /** The delta that is being put together. */
@@ -110,6 +111,12 @@ class PendingDelta {
     this.#toolCalls = new Map();
     this.#argumentsLength = 0;
     return delta;
+  }
+
+  /** The answer begins anew. */
+  discard(): void {
+    this.take();
+    this.#outputTokens = 0;
   }
 
   #addToolCall(fragment: ToolCallDelta): void {

@@ -2,7 +2,7 @@ import { brandWithType } from '@pothos/core';
 import type { ToolCallDelta } from '../../gateway/completion.ts';
 import type { SignalboxError } from '../../platform/errors.ts';
 import { builder } from '../schema/builder.ts';
-import { ErrorInterface } from '../schema/errors.ts';
+import { ErrorCodeEnum, ErrorInterface } from '../schema/errors.ts';
 import type { StreamedEvent } from './run.ts';
 import { AttemptType, CompletionType } from './types.ts';
 
@@ -19,7 +19,19 @@ const Started = builder.objectRef<Event<'started'>>('CompletionStarted').impleme
       description: 'Slug of the route it takes. Null: the client named a model.',
       resolve: ({ head }) => head.route,
     }),
-    attemptCount: t.int({ description: 'Upstream calls made so far.', resolve: ({ head }) => head.attempts }),
+    variant: t.id({
+      nullable: true,
+      description: 'Id of the route’s target that answers; in an experiment, the variant. Null: there is none.',
+      resolve: ({ head }) => head.targetId,
+    }),
+    isCached: t.boolean({
+      description: 'Whether an answer from the route’s response cache serves it.',
+      resolve: ({ head }) => head.isCached,
+    }),
+    attemptCount: t.int({
+      description: 'Upstream calls made so far; 0 for a cached answer.',
+      resolve: ({ head }) => head.attempts,
+    }),
     startedAt: t.field({
       type: 'DateTime',
       description: 'When the completion was admitted.',
@@ -53,6 +65,27 @@ const DeltaType = builder.objectRef<Event<'delta'>>('CompletionDelta').implement
     outputTokens: t.exposeInt('outputTokens', {
       description: 'Output tokens so far, estimated; the provider counts them only at the end.',
     }),
+  }),
+});
+
+const Restarted = builder.objectRef<Event<'restarted'>>('CompletionRestarted').implement({
+  description:
+    'The answer broke off, and another target begins anew: discard every delta before this. Only on routes whose `restartPolicy` is OTHER_TARGET.',
+  fields: (t) => ({
+    requestId: t.id({ description: 'Finds it in `request(id)`.', resolve: ({ head }) => head.requestId }),
+    reason: t.string({
+      description: 'Why the answer broke off, in a sentence.',
+      resolve: ({ error }) => error.message,
+    }),
+    code: t.field({ type: ErrorCodeEnum, description: 'The same for programs.', resolve: ({ error }) => error.code }),
+    provider: t.string({ description: 'Slug of the provider that answers now.', resolve: ({ head }) => head.provider }),
+    model: t.string({ description: 'The model that is asked now.', resolve: ({ head }) => head.model }),
+    variant: t.id({
+      nullable: true,
+      description: 'Id of the route’s target that answers now. Null: there is none.',
+      resolve: ({ head }) => head.targetId,
+    }),
+    attemptCount: t.int({ description: 'Upstream calls made so far.', resolve: ({ head }) => head.attempts }),
   }),
 });
 
@@ -96,12 +129,14 @@ function asValue(error: SignalboxError): SignalboxError {
 const TYPE_NAMES = {
   started: 'CompletionStarted',
   delta: 'CompletionDelta',
+  restarted: 'CompletionRestarted',
   finished: 'CompletionFinished',
   failed: 'CompletionFailed',
 } as const;
 
 export const CompletionEventType = builder.unionType('CompletionEvent', {
-  description: 'What happens to a streamed completion: it starts, brings deltas, and finishes or fails.',
-  types: [Started, DeltaType, Finished, Failed],
+  description:
+    'What happens to a streamed completion: it starts, brings deltas, may start over, and finishes or fails.',
+  types: [Started, DeltaType, Restarted, Finished, Failed],
   resolveType: ({ type }) => TYPE_NAMES[type],
 });

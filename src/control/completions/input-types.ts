@@ -1,5 +1,6 @@
 import { builder } from '../schema/builder.ts';
 import { enumOf } from '../schema/enum-of.ts';
+import { PowerLevelEnum } from '../schema/power-level.ts';
 
 const MessageRole = enumOf('MessageRole', 'Who says a message.', {
   SYSTEM: 'Instructions for the model.',
@@ -128,6 +129,15 @@ export const CompletionInputType = builder.inputType('CompletionInput', {
     reasoningEffort: t.field({ type: ReasoningEffort, description: 'How hard to think, for models that reason.' }),
     user: t.string({ description: 'Your name for your end user, passed to the provider. Up to 256 characters.' }),
     tags: t.field({ type: [Tag], description: 'Up to 10 names with values, for the request log.' }),
+    powerLevel: t.field({
+      type: PowerLevelEnum,
+      description:
+        'Which models a route that allows it chooses among, by their price. Default: your own setting (`mySettings`).',
+    }),
+    sessionKey: t.string({
+      description:
+        'What the requests of one session have in common, up to 200 characters: routes that split by session send them to the same target.',
+    }),
     extra: t.field({
       type: 'JSON',
       description:

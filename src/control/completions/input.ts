@@ -65,6 +65,8 @@ export const completionInput = z.object({
     .max(10, 'must be at most 10 tags')
     .superRefine(eachOnce(({ name }) => name, ['name']))
     .nullish(),
+  powerLevel: z.enum(['ECO', 'BALANCED', 'PRECISION']).nullish(),
+  sessionKey: z.string().min(1, 'must not be empty').max(200, 'must be at most 200 characters').nullish(),
   extra: jsonObject.nullish(),
 });
 

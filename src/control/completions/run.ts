@@ -10,9 +10,13 @@ import { type Answer, Transcript, wholeAnswer } from './transcript.ts';
 /** Who asks, and the signal that aborts when they leave. */
 type Caller = Pick<Context, 'caller' | 'signal' | 'requestId'> & { services: Pick<Context['services'], 'gateway'> };
 
-/** One event of a streamed completion: `started`, any number of deltas, then `finished` or `failed`. */
+/**
+ * One event of a streamed completion: `started`, any number of deltas, then `finished` or `failed`. `restarted` makes void
+ * what came before it.
+ */
 export type StreamedEvent =
   | { type: 'started'; head: AnswerHead }
+  | { type: 'restarted'; head: AnswerHead; error: SignalboxError }
   | Delta
   | { type: 'finished'; answer: Answer }
   | { type: 'failed'; error: SignalboxError; report: CompletionReport | null; requestId: string };
@@ -43,10 +47,14 @@ export async function* streamCompletion(
     yield { type: 'failed', error: request, report: null, requestId: context.requestId };
     return;
   }
-  const transcript = new Transcript();
+  let transcript = new Transcript();
   let head: AnswerHead | null = null;
   for await (const event of coalesce(context.services.gateway.complete(request))) {
     if (event.type === 'started') head = event.head;
+    if (event.type === 'restarted') {
+      head = event.head;
+      transcript = new Transcript();
+    }
     if (event.type === 'delta') transcript.add(event);
     if (event.type !== 'finished') yield event;
     else if (head) yield { type: 'finished', answer: transcript.finish(head, event.report) };
@@ -63,5 +71,6 @@ function tryToRequest(context: Caller, input: CompletionInput): CompletionReques
 }
 
 function toRequest({ caller, signal }: Caller, input: CompletionInput, isStreamed: boolean): CompletionRequest {
-  return { caller, door: 'GRAPHQL', operation: 'CHAT', signal, sandbox: null, ...toOpenAI(input, isStreamed) };
+  const asked = toOpenAI(input, isStreamed);
+  return { caller, door: 'GRAPHQL', operation: 'CHAT', signal, sandbox: null, acceptsRestart: true, ...asked };
 }

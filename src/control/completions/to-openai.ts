@@ -1,3 +1,4 @@
+import type { CompletionRequest } from '../../gateway/completion.ts';
 import { ValidationError } from '../../platform/errors.ts';
 import { parseInput } from '../schema/parse-input.ts';
 import { type CompletionInput, completionInput, type ParsedCompletion } from './input.ts';
@@ -22,13 +23,13 @@ const TYPED_MEMBERS: Readonly<Record<string, string>> = {
 };
 
 /**
- * A completion's input as the gateway takes it: an OpenAI chat completions body, and the tags.
+ * A completion's input as the gateway takes it: an OpenAI chat completions body, and what travels beside it.
  * @throws ValidationError with dotted paths below `input`.
  */
 export function toOpenAI(
   input: CompletionInput,
   isStreamed: boolean,
-): { body: Buffer; tags: Readonly<Record<string, string>> } {
+): Pick<CompletionRequest, 'body' | 'tags' | 'powerLevel' | 'sessionKey'> {
   const parsed = parseInput(completionInput, input);
   refuseClashes(parsed);
   const body = {
@@ -52,6 +53,8 @@ export function toOpenAI(
   return {
     body: Buffer.from(JSON.stringify(body)),
     tags: Object.fromEntries((parsed.tags ?? []).map(({ name, value }) => [name, value])),
+    ...(parsed.powerLevel ? { powerLevel: parsed.powerLevel } : {}),
+    ...(parsed.sessionKey ? { sessionKey: parsed.sessionKey } : {}),
   };
 }
 

@@ -1,5 +1,5 @@
 import { NO_OWN_KEYS } from '../../gateway/admission/caller.ts';
-import { isUsable } from '../../gateway/routing/candidates.ts';
+import { isUsable } from '../../gateway/routing/usable.ts';
 import type { ProviderEntry } from '../../gateway/snapshot/snapshot.ts';
 import { PROVIDER_KINDS } from '../../gateway/upstream/kinds.ts';
 import type { Services } from '../schema/context.ts';

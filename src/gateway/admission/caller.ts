@@ -1,3 +1,4 @@
+import type { PowerLevel } from '../routing/power-level.ts';
 import type { ProviderKey } from '../snapshot/snapshot.ts';
 
 export type Role = 'ADMIN' | 'USER';
@@ -16,6 +17,8 @@ export interface Account {
   role: Role;
   tier: Tier;
   isActive: boolean;
+  /** Which models routes that allow it narrow their candidates to; absent: BALANCED. */
+  powerLevel?: PowerLevel;
   /** Absent: they have none. */
   ownKeys?: OwnKeys;
 }

@@ -150,8 +150,8 @@ function decodeUnattempted([, origin, completion]: UnattemptedTuple): JournalEnt
 
 function decodeDecision(tuple: DecisionTuple | null): Decision | null {
   if (!tuple) return null;
-  const [candidates, health, at, turn, slot, probe, plan] = tuple;
-  return { candidates, health, at, turn, slot, probe, plan };
+  const [candidates, health, at, turn, slot, modelTurns, plan] = tuple;
+  return { candidates, health, at, turn, slot, modelTurns, plan };
 }
 
 function decodeAttempt(tuple: AttemptTuple): JournaledOutcome {

@@ -152,8 +152,8 @@ function requireOrigin({ completionId, userId, apiKeyId, routeId }: CompletionOr
 /** Numbers stay as they are, for the decision is made again from them. One that plans too much is not recorded. */
 function decisionTuple(decision: Decision | null): DecisionTuple | null {
   if (!decision || decision.plan.length > MAX_PLANNED) return null;
-  const { candidates, health, at, turn, slot, probe, plan } = decision;
-  return [nameText(candidates), nameText(health), at, turn, slot, probe, plan];
+  const { candidates, health, at, turn, slot, modelTurns, plan } = decision;
+  return [nameText(candidates), nameText(health), at, turn, slot, modelTurns, plan];
 }
 
 /** @param providerId what stands for an id that is not a UUID */

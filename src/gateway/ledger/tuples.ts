@@ -19,7 +19,7 @@ export type DecisionTuple = [
   at: number,
   turn: number | null,
   slot: number | null,
-  probe: number | null,
+  modelTurns: readonly number[] | null,
   plan: readonly number[],
 ];
 

@@ -1,10 +1,15 @@
 import type { Picodollars } from '../../platform/money.ts';
 import { costOf, type PriceVersion, type Usage } from '../ledger/prices.ts';
 import type { AttemptOutcome } from '../ledger/records.ts';
-import type { Target } from '../routing/candidates.ts';
-import type { ProviderEntry } from '../snapshot/snapshot.ts';
+import type { ModelEntry, ProviderEntry } from '../snapshot/snapshot.ts';
 import { PROVIDER_KINDS } from '../upstream/kinds.ts';
 import { listPrice } from './price-list.ts';
+
+/** What is called: a model of a provider, which need not be in the catalog. */
+export interface Called {
+  provider: ProviderEntry;
+  model: Pick<ModelEntry, 'name' | 'price'>;
+}
 
 /** What is known of a call that has an answer. */
 export interface Answered {
@@ -25,26 +30,26 @@ export interface Priced extends Pick<AttemptOutcome, 'cost' | 'costSource'> {
  * catalog; else it is unknown.
  * @param startedAt when the call was sent: prices change with time
  */
-export function priceCall(target: Target, startedAt: number, { model, usage, reportedCost }: Answered): Priced {
-  const models = modelsOf(target, model);
+export function priceCall(called: Called, startedAt: number, { model, usage, reportedCost }: Answered): Priced {
+  const models = modelsOf(called, model);
   const override = overrideOf(models);
-  if (!override && reportedCost !== null && PROVIDER_KINDS[target.provider.kind].reportsCost)
+  if (!override && reportedCost !== null && PROVIDER_KINDS[called.provider.kind].reportsCost)
     return { cost: reportedCost, costSource: 'REPORTED', price: null };
-  const price = override ?? knownPrice(target, models, startedAt);
+  const price = override ?? knownPrice(called, models, startedAt);
   const cost = costOf(usage, price);
   return { cost, costSource: cost === null ? null : 'PRICED', price };
 }
 
 /** What a call is going to be priced with, as long as the model that is asked for answers. */
-export function expectedPrice(target: Target, startedAt: number): PriceVersion | null {
-  const models = modelsOf(target, null);
-  return overrideOf(models) ?? knownPrice(target, models, startedAt);
+export function expectedPrice(called: Called, startedAt: number): PriceVersion | null {
+  const models = modelsOf(called, null);
+  return overrideOf(models) ?? knownPrice(called, models, startedAt);
 }
 
-type Model = Pick<Target['model'], 'name' | 'price'>;
+type Model = Called['model'];
 
 /** The model that answered, then the one that was asked for. */
-function modelsOf({ provider, model }: Target, answered: string | null): readonly Model[] {
+function modelsOf({ provider, model }: Called, answered: string | null): readonly Model[] {
   if (answered === null || answered === model.name) return [model];
   return [indexOf(provider).get(answered) ?? { name: answered, price: null }, model];
 }
@@ -64,7 +69,7 @@ function overrideOf(models: readonly Model[]): PriceVersion | null {
   return models.find(({ price }) => price?.source === 'OVERRIDE')?.price ?? null;
 }
 
-function knownPrice({ provider }: Target, models: readonly Model[], at: number): PriceVersion | null {
+function knownPrice({ provider }: Called, models: readonly Model[], at: number): PriceVersion | null {
   for (const { name, price } of models) {
     const known = listPrice(provider, name, at) ?? price;
     if (known) return known;

@@ -1,113 +1,172 @@
 import type { OwnKeys } from '../admission/caller.ts';
-import type { ModelEntry, ProviderEntry, RouteEntry, RouteTargetEntry, Snapshot } from '../snapshot/snapshot.ts';
-import { PROVIDER_KINDS } from '../upstream/kinds.ts';
+import { expectedPrice } from '../prices/cost.ts';
+import type {
+  ModelEntry,
+  OfferedModel,
+  ProviderEntry,
+  RouteEntry,
+  RouteTargetEntry,
+  Snapshot,
+} from '../snapshot/snapshot.ts';
+import type { Exclusion, ModelFacts, Section, TargetFacts } from './facts.ts';
+import { blendedPrice, type PowerLevel, powerLevelOf } from './power-level.ts';
+import { isUsable, usableProviders } from './usable.ts';
 
 /** Where one attempt goes. */
 export interface Target {
+  /** The route's target; null: it stands for a provider that the route does not name, or there is no route. */
+  id: string | null;
   provider: ProviderEntry;
   /** What is sent upstream; its catalog entry, where there is one, knows price and limits. */
-  model: Pick<ModelEntry, 'name' | 'price' | 'contextTokens' | 'maxOutputTokens'>;
+  model: TargetModel;
 }
 
-/** One of those that a route chooses among: a target of the route as it can be used now. */
-export interface Candidate {
-  weight: number;
-  /** The provider with each of the target's models, in the order of preference. Never empty. */
-  targets: readonly Target[];
+export type TargetModel = Pick<ModelEntry, 'name' | 'price' | 'contextTokens' | 'maxOutputTokens' | 'quality'>;
+
+/** What narrows the candidates, besides the configuration. */
+export interface Narrowing {
+  snapshot: Snapshot;
+  ownKeys: OwnKeys;
+  /** Of a route in SPECIFIC mode: a provider (its slug), a model, or both (`provider/model`). Null: none. */
+  hint: string | null;
+  /** Null: every level. */
+  powerLevel: PowerLevel | null;
 }
 
-type Entry = Pick<RouteTargetEntry, 'providerId' | 'models' | 'weight'>;
-
-/**
- * Whether a caller can be sent to a provider at all: it is addressed, and switched on with a key if its kind needs one;
- * or the caller has a key of their own, and no admin switched it off.
- */
-export function isUsable(provider: ProviderEntry, ownKeys: OwnKeys): boolean {
-  if (provider.baseUrl === '') return false;
-  const own = ownKeys.get(provider.id);
-  if (own !== undefined) return own !== null && (provider.isEnabled || provider.isOpenToOwnKeys);
-  return provider.isEnabled && (provider.keys.length > 0 || PROVIDER_KINDS[provider.kind].worksWithoutKey);
+/** A section of a decision, with where each of its places sends; null: nowhere, the place is excluded. */
+export interface Candidates {
+  section: Section;
+  targets: readonly (Target | null)[];
 }
 
-/** The usable providers, the active one first, the others by priority. */
-export function usableProviders(snapshot: Snapshot, ownKeys: OwnKeys): ProviderEntry[] {
-  return snapshot.providers.filter((provider) => isUsable(provider, ownKeys)).sort(activeBefore(snapshot));
-}
+/** A target without a list stands for all models of its provider: the first ones of so many. */
+const MOST_MODELS = 100;
 
-/** The usable offers of the model of this name, the active provider's first, the others by priority. */
-export function offersOf(name: string, snapshot: Snapshot, ownKeys: OwnKeys): Target[] {
-  const offers = snapshot.modelsByName.get(name) ?? [];
-  const before = activeBefore(snapshot);
-  return offers.filter(({ provider }) => isUsable(provider, ownKeys)).sort((a, b) => before(a.provider, b.provider));
-}
-
-function activeBefore({ activeProviderId }: Snapshot) {
-  return (a: ProviderEntry, b: ProviderEntry) => Number(b.id === activeProviderId) - Number(a.id === activeProviderId);
-}
-
-/** The candidates of each route by its id, for callers without keys of their own, found out when it is first used: a snapshot never changes. */
-const known = new WeakMap<Snapshot, Map<string, readonly Candidate[]>>();
-
-/** The targets of a route that can be used now, in the order of their priority. */
-export function candidatesOf(route: RouteEntry, snapshot: Snapshot, ownKeys: OwnKeys): readonly Candidate[] {
-  const modelsAt = (entry: Entry, provider: ProviderEntry) => modelsOf(entry, provider, snapshot);
-  if (ownKeys.size > 0) return find(route, snapshot, ownKeys, modelsAt);
-  const ofRoutes = known.get(snapshot) ?? new Map<string, readonly Candidate[]>();
-  known.set(snapshot, ofRoutes);
-  const found = ofRoutes.get(route.id);
-  if (found) return found;
-  const candidates = find(route, snapshot, ownKeys, modelsAt);
-  ofRoutes.set(route.id, candidates);
-  return candidates;
-}
-
-/**
- * Those of them that a hint means.
- * @param hint a provider (its slug), a model, or both (`provider/model`)
- */
-export function hintedCandidatesOf(route: RouteEntry, hint: string, snapshot: Snapshot, ownKeys: OwnKeys): Candidate[] {
-  return find(route, snapshot, ownKeys, (entry, provider) => {
-    if (hint === provider.slug) return modelsOf(entry, provider, snapshot);
-    const prefix = `${provider.slug}/`;
-    const name = hint.startsWith(prefix) ? hint.slice(prefix.length) : hint;
-    // A target without a list has all models of its provider.
-    return entry.models.length === 0 || entry.models.includes(name) ? enabledModel(name, provider, snapshot) : [];
-  });
-}
-
-function find(
-  route: RouteEntry,
-  snapshot: Snapshot,
-  ownKeys: OwnKeys,
-  modelsAt: (entry: Entry, provider: ProviderEntry) => ModelEntry[],
-): Candidate[] {
-  const entries = route.targets.length > 0 ? route.targets : activeFirst(snapshot, ownKeys);
-  return entries.flatMap((entry) => {
+/** The targets of a route with their models, also those that cannot be used now, with the reason why. */
+export function candidatesOf(route: RouteEntry, fallback: string | null, narrowing: Narrowing): Candidates {
+  const { snapshot, ownKeys } = narrowing;
+  const hasTargets = route.targets.length > 0;
+  // The strategy is about targets: without any, the active provider comes first.
+  const strategy = hasTargets ? route.strategy : 'FAILOVER';
+  const targets: (Target | null)[] = [];
+  const facts = (hasTargets ? route.targets : standIns(snapshot, ownKeys)).map((entry): TargetFacts => {
+    const id = hasTargets ? entry.id : null;
     const provider = snapshot.providersById.get(entry.providerId);
-    if (!provider || !isUsable(provider, ownKeys)) return [];
-    const models = modelsAt(entry, provider);
-    return models.length > 0 ? [{ weight: entry.weight, targets: models.map((model) => ({ provider, model })) }] : [];
+    const isOut = strategy === 'WEIGHTED' && entry.weight === 0;
+    const models = provider ? modelsOf(entry, provider, isOut, narrowing) : entry.models.map(unusable);
+    for (const { model, facts } of models)
+      targets.push(provider && facts.excluded === null ? { id, provider, model } : null);
+    return {
+      id,
+      provider: provider?.slug ?? entry.providerId,
+      priority: entry.priority,
+      weight: entry.weight,
+      strategy: entry.strategy,
+      region: regionOf(provider, route),
+      tries: !hasTargets ? 'BEST' : entry.models.length > 0 ? 'EACH' : 'BEST_FIRST',
+      slots: route.stickyBy === null ? [] : entry.slots,
+      models: models.map(({ facts }) => facts),
+    };
   });
+  return { section: { fallback, mode: route.mode, strategy, weights: route.scoreWeights, targets: facts }, targets };
+}
+
+/** What a name that is no route stands for: each of these, one after the other. */
+export function candidatesAmong(offers: readonly TargetOffer[], fallback: string | null): Candidates {
+  const facts = offers.map(
+    ({ provider, model }): TargetFacts => ({
+      id: null,
+      provider: provider.slug,
+      priority: provider.priority,
+      weight: 1,
+      strategy: 'FAILOVER',
+      region: 0,
+      tries: 'EACH',
+      slots: [],
+      models: [factsOf(provider, model, null)],
+    }),
+  );
+  const section: Section = { fallback, mode: 'AUTO', strategy: 'FAILOVER', weights: null, targets: facts };
+  return { section, targets: offers.map(({ provider, model }) => ({ id: null, provider, model })) };
+}
+
+type TargetOffer = Pick<OfferedModel, 'provider'> & { model: TargetModel };
+
+/** A model that the catalog does not know. */
+export function uncatalogued(name: string): TargetModel {
+  return { name, price: null, contextTokens: null, maxOutputTokens: null, quality: null };
 }
 
 /**
  * What a route without targets stands for. The sandbox never stands in for a real provider: nobody would want its
  * made-up answers in place of an error.
  */
-function activeFirst(snapshot: Snapshot, ownKeys: OwnKeys): Entry[] {
+function standIns(snapshot: Snapshot, ownKeys: OwnKeys): RouteTargetEntry[] {
+  const same = { models: [], weight: 1, strategy: 'FAILOVER', slots: [] } as const;
   return usableProviders(snapshot, ownKeys)
     .filter((provider) => provider.kind !== 'SANDBOX' || provider.id === snapshot.activeProviderId)
-    .map(({ id }) => ({ providerId: id, models: [], weight: 1 }));
+    .map(({ id, priority }) => ({ id, providerId: id, priority, ...same }));
 }
 
-/** The models a target lists; if it lists none, its provider's first one. */
-function modelsOf({ models }: Entry, provider: ProviderEntry, snapshot: Snapshot): ModelEntry[] {
-  if (models.length > 0) return models.flatMap((name) => enabledModel(name, provider, snapshot));
-  const first = provider.models.find((entry) => entry.isEnabled);
-  return first ? [first] : [];
+interface Considered {
+  model: TargetModel;
+  facts: ModelFacts;
 }
 
-function enabledModel(name: string, provider: ProviderEntry, { modelsByName }: Snapshot): ModelEntry[] {
-  const offer = modelsByName.get(name)?.find((one) => one.provider === provider);
-  return offer ? [offer.model] : [];
+function modelsOf(
+  entry: RouteTargetEntry,
+  provider: ProviderEntry,
+  isOut: boolean,
+  narrowing: Narrowing,
+): Considered[] {
+  const { ownKeys, hint, powerLevel } = narrowing;
+  const isProviderUsable = isUsable(provider, ownKeys);
+  const excluded = (model: TargetModel & { isEnabled?: boolean }, price: number | null): Exclusion | null => {
+    if (!isProviderUsable) return 'PROVIDER_UNUSABLE';
+    if (!model.isEnabled) return 'MODEL_UNUSABLE';
+    if (isOut) return 'NO_WEIGHT';
+    if (hint !== null && !isMeant(hint, model.name, provider)) return 'NOT_HINTED';
+    return powerLevel !== null && powerLevelOf(price) !== powerLevel ? 'OTHER_POWER_LEVEL' : null;
+  };
+  return named(entry, provider, hint).map((model) => {
+    const facts = factsOf(provider, model, null);
+    return { model, facts: { ...facts, excluded: excluded(model, facts.price) } };
+  });
+}
+
+/** Those that a target lists; if it lists none, its provider's. */
+function named({ models }: RouteTargetEntry, provider: ProviderEntry, hint: string | null): TargetModel[] {
+  if (models.length > 0)
+    return models.map((name) => provider.models.find((model) => model.name === name) ?? uncatalogued(name));
+  const enabled = provider.models.filter(({ isEnabled }) => isEnabled);
+  const first = enabled.slice(0, MOST_MODELS);
+  if (hint === null || hint === provider.slug) return first;
+  // A model that is hinted at is among them wherever it stands.
+  return [...first, ...enabled.slice(MOST_MODELS).filter(({ name }) => isMeant(hint, name, provider))];
+}
+
+function isMeant(hint: string, model: string, { slug }: ProviderEntry): boolean {
+  return hint === slug || hint === model || hint === `${slug}/${model}`;
+}
+
+function unusable(name: string): Considered {
+  const model = uncatalogued(name);
+  return { model, facts: { name, price: null, quality: null, contextTokens: null, excluded: 'PROVIDER_UNUSABLE' } };
+}
+
+function factsOf(provider: ProviderEntry, model: TargetModel, excluded: Exclusion | null): ModelFacts {
+  const price = expectedPrice({ provider, model }, Date.now());
+  return {
+    name: model.name,
+    price: price && blendedPrice(price.components),
+    quality: model.quality,
+    contextTokens: model.contextTokens,
+    excluded,
+  };
+}
+
+function regionOf(provider: ProviderEntry | undefined, { preferredRegions }: RouteEntry): number {
+  const region = provider?.region ?? null;
+  const place = region === null ? -1 : preferredRegions.indexOf(region);
+  return place === -1 ? preferredRegions.length : place;
 }

@@ -13,8 +13,8 @@ export interface Decision {
   turn: number | null;
   /** The slot, 0 to 9,999, that the sticky key hashed to; null: there was none. */
   slot: number | null;
-  /** Place of the candidate whose open circuit let this request through, to see how it does; null: none did. */
-  probe: number | null;
+  /** How often each target had been picked before, in the order of the targets; null: none of them goes by it. */
+  modelTurns: readonly number[] | null;
   /** Places of the planned candidates among all, in the order in which they are tried. */
   plan: readonly number[];
 }

@@ -1,7 +1,8 @@
 import { ModelNotFoundError, NotFoundError, ProviderNotFoundError } from '../../platform/errors.ts';
 import { NO_OWN_KEYS } from '../admission/caller.ts';
 import type { ProviderEntry, Snapshot } from '../snapshot/snapshot.ts';
-import { isUsable, type Resolution } from './resolve.ts';
+import { type Target, uncatalogued } from './candidates.ts';
+import { isUsable } from './usable.ts';
 
 /** One model of one provider, past all routing. */
 export interface ExactTarget {
@@ -18,7 +19,7 @@ export interface ExactTarget {
  * The target that was named, with the system's keys, also when its provider or model is switched off: that is how one tries them first.
  * @throws ProviderNotFoundError, NotFoundError when it has no such key, ModelNotFoundError when the provider lacks the key or the address it needs.
  */
-export function resolveExactly(exact: ExactTarget, snapshot: Snapshot): Resolution {
+export function resolveExactly(exact: ExactTarget, snapshot: Snapshot): Target {
   const provider = snapshot.providersById.get(exact.providerId);
   if (!provider) throw new ProviderNotFoundError(exact.providerId, snapshot.providers);
   if (!isCallable(provider))
@@ -28,13 +29,9 @@ export function resolveExactly(exact: ExactTarget, snapshot: Snapshot): Resoluti
     throw new NotFoundError(`The provider "${provider.slug}" has no such key that can be used.`);
   const model = provider.models.find(({ name }) => name === exact.model);
   return {
-    route: null,
-    targets: [
-      {
-        provider: { ...provider, keys, timeoutMs: Math.min(provider.timeoutMs, exact.timeoutMs) },
-        model: model ?? { name: exact.model, price: null, contextTokens: null, maxOutputTokens: null },
-      },
-    ],
+    id: null,
+    provider: { ...provider, keys, timeoutMs: Math.min(provider.timeoutMs, exact.timeoutMs) },
+    model: model ?? uncatalogued(exact.model),
   };
 }
 

@@ -6,6 +6,8 @@ const REJECTED_MS = 5 * 60_000;
 /** A rejected key that has rested is tried by one call; the others leave it alone for this long. */
 const TRIAL_MS = 60_000;
 const LIMITED_MS = 30_000;
+/** Whoever asks for longer is out of money rather than busy: the key rests, but is tried where nothing else is left. */
+const LONGEST_HONOURED_MS = 10 * 60_000;
 const LONGEST_LIMITED_MS = 3_600_000;
 /** Keys that are remembered to rest; beyond them the one that was at fault longest ago is forgotten. */
 const MOST_RESTS = 10_000;
@@ -16,6 +18,8 @@ export type KeyFault = NonNullable<Failure['key']>;
 /** All times in milliseconds since 1970. */
 export interface KeyRest {
   reason: KeyFault;
+  /** The provider asked to be left alone for that long, and is; else it is a guess. */
+  isAsked: boolean;
   since: number;
   until: number;
 }
@@ -23,7 +27,7 @@ export interface KeyRest {
 /** What a provider can be called with: a key (null: it needs none), one that rests, or nothing that was not tried. */
 export type KeyChoice =
   | { kind: 'READY'; key: ProviderKey | null }
-  | { kind: 'RESTING'; key: ProviderKey; until: number }
+  | { kind: 'RESTING'; key: ProviderKey; until: number; isAsked: boolean }
   | { kind: 'NONE' };
 
 /** The keys that a caller's calls to a provider go with: their own one alone, if they have one; else the system's. */
@@ -41,6 +45,22 @@ export class KeyRing {
   readonly #rests = new Map<string, KeyRest>();
   /** Where the round of a provider's keys stands. A new snapshot begins a new one. */
   readonly #rounds = new WeakMap<readonly ProviderKey[], number[]>();
+  readonly #changed: () => void;
+
+  /** @param changed called whenever a key begins to rest, or ends it before its time */
+  constructor(changed: () => void = () => undefined) {
+    this.#changed = changed;
+  }
+
+  /** Until when none of these keys is ready, in milliseconds since 1970; 0: one is, or there is none. */
+  restOfAll(keys: readonly ProviderKey[], now = Date.now()): number {
+    let soonest = Number.POSITIVE_INFINITY;
+    for (const { id } of keys) {
+      const until = this.restOf(id, now)?.until ?? 0;
+      if (until < soonest) soonest = until;
+    }
+    return keys.length === 0 ? 0 : soonest;
+  }
 
   /**
    * @param keys those of one provider
@@ -49,31 +69,45 @@ export class KeyRing {
   choose(keys: readonly ProviderKey[], tried: ReadonlySet<string>, now = Date.now()): KeyChoice {
     if (keys.length === 0) return { kind: 'READY', key: null };
     const ready: boolean[] = [];
-    let soonest: { key: ProviderKey; until: number } | null = null;
+    let soonest: { key: ProviderKey; until: number; isAsked: boolean } | null = null;
     for (const key of keys) {
-      const until = tried.has(key.id) ? null : (this.restOf(key.id, now)?.until ?? 0);
-      ready.push(until === 0);
-      if (until && (soonest === null || until < soonest.until)) soonest = { key, until };
+      const rest = this.restOf(key.id, now);
+      const isOut = tried.has(key.id);
+      ready.push(!isOut && rest === null);
+      if (isOut || rest === null || (soonest !== null && rest.until >= soonest.until)) continue;
+      soonest = { key, until: rest.until, isAsked: rest.isAsked };
     }
     const key = this.#pick(keys, ready);
     if (key === null) return soonest ? { kind: 'RESTING', ...soonest } : { kind: 'NONE' };
     const rest = this.#rests.get(key.id);
-    if (rest?.reason === 'REJECTED') rest.until = now + TRIAL_MS;
+    if (rest?.reason === 'REJECTED') {
+      rest.until = now + TRIAL_MS;
+      this.#changed();
+    }
     return { kind: 'READY', key };
   }
 
   /** @param retryAfterMs how long the provider wants to be left alone; null: it did not say */
   rest(keyId: string, reason: KeyFault, retryAfterMs: number | null, now = Date.now()): void {
-    const limitedMs = Math.min(Math.max(retryAfterMs ?? LIMITED_MS, 0), LONGEST_LIMITED_MS);
+    const isAsked = reason === 'LIMITED' && !!retryAfterMs && retryAfterMs <= LONGEST_HONOURED_MS;
+    const limitedMs = Math.min(retryAfterMs || LIMITED_MS, LONGEST_LIMITED_MS);
     // Deleting first keeps the map in the order of the faults.
     if (!this.#rests.delete(keyId) && this.#rests.size >= MOST_RESTS) this.#forgetOldest();
-    this.#rests.set(keyId, { reason, since: now, until: now + (reason === 'REJECTED' ? REJECTED_MS : limitedMs) });
+    this.#rests.set(keyId, {
+      reason,
+      isAsked,
+      since: now,
+      until: now + (reason === 'REJECTED' ? REJECTED_MS : limitedMs),
+    });
+    this.#changed();
   }
 
   /** A call with the key was answered. One that began before the fault says nothing about the time after it. */
   answered(keyId: string, startedAt: number): void {
     const rest = this.#rests.get(keyId);
-    if (rest && startedAt >= rest.since) this.#rests.delete(keyId);
+    if (!rest || startedAt < rest.since) return;
+    this.#rests.delete(keyId);
+    this.#changed();
   }
 
   /** The provider took the key for what costs nothing: it is not rejected, but may still be limited. */

@@ -1,28 +1,25 @@
-import type { RouteEntry } from '../snapshot/snapshot.ts';
-
 const GOLDEN_RATIO = (1 + Math.sqrt(5)) / 2;
 
+/** Each in turn first, and those that follow in the rotation after it. `turn` counts from 0. */
+export function rotated<T>(items: readonly T[], turn: number): readonly T[] {
+  if (items.length < 2) return items;
+  const first = turn % items.length;
+  return first === 0 ? items : [...items.slice(first), ...items.slice(0, first)];
+}
+
 /**
- * In which order the candidates of a route are tried: the first is the pick, the others stand in for it.
- * FAILOVER keeps them as they are. ROUND_ROBIN begins with each in turn. WEIGHTED leaves out who has weight 0, begins
- * with each as often as its weight says, and goes on with the heaviest.
- * @param candidates in the order of their priority; weights are whole numbers whose sum is below 2^26
- * @param turn counts the picks from this route, from 0
+ * Begins with each as often as its weight says, and goes on with the heaviest. Who has weight 0 is left out.
+ * @param items weights are whole numbers whose sum is below 2^26
+ * @param turn counts the picks, from 0
  */
-export function inOrder<T extends { weight: number }>(
-  strategy: RouteEntry['strategy'],
-  candidates: readonly T[],
-  turn: number,
-): readonly T[] {
-  if (strategy === 'FAILOVER') return candidates;
-  if (strategy === 'ROUND_ROBIN') {
-    const first = turn % candidates.length;
-    return [...candidates.slice(first), ...candidates.slice(0, first)];
-  }
-  const weighted = candidates.filter(({ weight }) => weight > 0);
-  if (weighted.length < 2) return weighted;
-  const picked = pickByWeight(weighted, turn);
-  const others = weighted.filter((candidate) => candidate !== picked).sort((a, b) => b.weight - a.weight);
+export function byWeight<T extends { weight: number }>(items: readonly T[], turn: number): readonly T[] {
+  const weighted = items.filter(({ weight }) => weight > 0);
+  return weighted.length < 2 ? weighted : headedBy(pickByWeight(weighted, turn), weighted);
+}
+
+/** This one, and after it the others by their weights. */
+export function headedBy<T extends { weight: number }>(picked: T, items: readonly T[]): readonly T[] {
+  const others = items.filter((item) => item !== picked && item.weight > 0).sort((a, b) => b.weight - a.weight);
   return [picked, ...others];
 }
 

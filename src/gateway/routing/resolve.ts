@@ -1,58 +1,63 @@
 import { ForbiddenError, ModelNotFoundError, shorten } from '../../platform/errors.ts';
 import { type Caller, ownKeysOf } from '../admission/caller.ts';
-import type { ProviderEntry, RouteEntry, Snapshot } from '../snapshot/snapshot.ts';
-import {
-  type Candidate,
-  candidatesOf,
-  hintedCandidatesOf,
-  isUsable,
-  offersOf,
-  type Target,
-  usableProviders,
-} from './candidates.ts';
+import type { RouteEntry, Snapshot } from '../snapshot/snapshot.ts';
+import { behindProvider, type Choice, choiceOfRoute, choiceOfTargets, signatureOf } from './choice.ts';
 import { nearestNames } from './nearest.ts';
-import { inOrder } from './order.ts';
-import { MOST_ATTEMPTS } from './plan.ts';
-import type { Turns } from './turns.ts';
-
-export { isUsable, type Target } from './candidates.ts';
-export { Turns } from './turns.ts';
-
-/** What `model` means: up to `MOST_ATTEMPTS` targets in the order in which they are tried. Never empty. */
-export interface Resolution {
-  route: RouteEntry | null;
-  targets: readonly Target[];
-}
+import type { PowerLevel } from './power-level.ts';
+import { isUsable, offersOf, usableProviders } from './usable.ts';
 
 export const DEFAULT_ROUTE = 'default';
 
+/** Choices that are kept for a snapshot; beyond them the oldest is made again when it is needed. */
+const MOST_CHOICES = 2_000;
+/** Clients may name a model that no catalog knows; what is longer than any real name is not kept. */
+const LONGEST_KEPT = 500;
+
 /**
- * Finds the targets of a request. The order: route slug, route alias, `route/hint` for a route in SPECIFIC mode,
+ * Finds the candidates of a request. The order: route slug, route alias, `route/hint` for a route in SPECIFIC mode,
  * provider slug as a prefix, bare catalog model (the active provider first, then by priority). Absent: the default route.
- * @param turns counts this request, if the route's strategy goes by that
+ * @param powerLevel narrows the candidates of a route that allows it
  * @throws ModelNotFoundError, ForbiddenError (an API key that may not use the route)
  */
-export function resolve(name: string | null, snapshot: Snapshot, caller: Caller, turns: Turns): Resolution {
+export function resolve(name: string | null, snapshot: Snapshot, caller: Caller, powerLevel: PowerLevel): Choice {
   const wanted = name || DEFAULT_ROUTE;
   const route = snapshot.routes.get(wanted);
-  if (route) return throughRoute(route, null, snapshot, caller, turns);
+  if (route) return throughRoute(route, null, snapshot, caller, powerLevel);
 
   const slash = wanted.indexOf('/');
-  const head = slash > 0 ? wanted.slice(0, slash) : null;
-  const rest = wanted.slice(slash + 1);
-  const hinted = head ? snapshot.routes.get(head) : undefined;
-  if (hinted?.mode === 'SPECIFIC') return throughRoute(hinted, rest, snapshot, caller, turns);
+  const hinted = slash > 0 ? snapshot.routes.get(wanted.slice(0, slash)) : undefined;
+  if (hinted?.mode === 'SPECIFIC') return throughRoute(hinted, wanted.slice(slash + 1), snapshot, caller, powerLevel);
 
   assertAnyModelAllowed(caller, wanted);
-  const provider = head ? snapshot.providersBySlug.get(head) : undefined;
-  if (provider) return { route: null, targets: [prefixed(provider, rest, snapshot, caller)] };
-
-  const targets = offersOf(wanted, snapshot, ownKeysOf(caller)).slice(0, MOST_ATTEMPTS);
-  if (targets.length > 0) return { route: null, targets };
-  throw new ModelNotFoundError(
-    `There is no route or model "${shorten(wanted)}" that can be used now.`,
-    nearestNames(wanted, listModels(snapshot, caller).keys()),
+  return remembered(snapshot, `model ${wanted} ${signatureOf(ownKeysOf(caller))}`, () =>
+    throughModel(wanted, snapshot, caller),
   );
+}
+
+/**
+ * The candidates of a route.
+ * @param hint what the client said behind the name of a route in SPECIFIC mode; null: nothing
+ * @throws ModelNotFoundError, ForbiddenError (an API key that may not use the route)
+ */
+export function throughRoute(
+  route: RouteEntry,
+  hint: string | null,
+  snapshot: Snapshot,
+  caller: Caller,
+  powerLevel: PowerLevel,
+): Choice {
+  if (!mayUse(caller, route)) throw new ForbiddenError(`This API key may not use the route "${route.slug}".`);
+  const ownKeys = ownKeysOf(caller);
+  const level = route.allowsPowerLevel ? powerLevel : null;
+  return remembered(snapshot, `route ${route.id} ${level} ${signatureOf(ownKeys)} ${hint ?? ''}`, () => {
+    const choice = choiceOfRoute(route, { snapshot, ownKeys, hint, powerLevel: level });
+    if (choice) return choice;
+    throw new ModelNotFoundError(
+      hint === null
+        ? `The route "${route.slug}" has no provider that can be used now: enable one, or give it a key.`
+        : `The route "${route.slug}" has no target "${shorten(hint)}".`,
+    );
+  });
 }
 
 /** All names that the caller may put in `model`, with who answers: routes, aliases, models, provider/model. */
@@ -70,62 +75,38 @@ export function listModels(snapshot: Snapshot, caller: Caller): Map<string, stri
   return names;
 }
 
-function throughRoute(
-  route: RouteEntry,
-  hint: string | null,
-  snapshot: Snapshot,
-  caller: Caller,
-  turns: Turns,
-): Resolution {
-  if (!mayUse(caller, route)) throw new ForbiddenError(`This API key may not use the route "${route.slug}".`);
+function throughModel(wanted: string, snapshot: Snapshot, caller: Caller): Choice {
   const ownKeys = ownKeysOf(caller);
-  const candidates =
-    hint === null ? candidatesOf(route, snapshot, ownKeys) : hintedCandidatesOf(route, hint, snapshot, ownKeys);
-  const targets = planOf(inOrderOf(route, hint, candidates, turns));
-  if (targets.length > 0) return { route, targets };
+  const behind = behindProvider(wanted, snapshot);
+  if (behind) {
+    const { provider, model } = behind;
+    if (!isUsable(provider, ownKeys))
+      throw new ModelNotFoundError(`The provider "${provider.slug}" is switched off or has no key yet.`);
+    if ('isEnabled' in model && !model.isEnabled)
+      throw new ModelNotFoundError(`The model "${shorten(model.name)}" is switched off.`);
+    if (model.name === '') throw new ModelNotFoundError(`Name a model behind "${provider.slug}/".`);
+  }
+  const choice = choiceOfTargets(behind ? [behind] : offersOf(wanted, snapshot, ownKeys));
+  if (choice) return choice;
   throw new ModelNotFoundError(
-    hint === null
-      ? `The route "${route.slug}" has no provider that can be used now: enable one, or give it a key.`
-      : `The route "${route.slug}" has no target "${shorten(hint)}".`,
+    `There is no route or model "${shorten(wanted)}" that can be used now.`,
+    nearestNames(wanted, listModels(snapshot, caller).keys()),
   );
 }
 
-/** The strategy is about targets: without any, the active provider comes first. What hints narrow is counted apart. */
-function inOrderOf(
-  route: RouteEntry,
-  hint: string | null,
-  candidates: readonly Candidate[],
-  turns: Turns,
-): readonly Candidate[] {
-  if (route.strategy === 'FAILOVER' || route.targets.length === 0 || candidates.length === 0) return candidates;
-  const turn = turns.next(hint === null ? route.id : `${route.id}/${hint}`);
-  return inOrder(route.strategy, candidates, turn);
-}
+/** A snapshot never changes, so neither does what a name means in it. */
+const known = new WeakMap<Snapshot, Map<string, Choice>>();
 
-/** As many targets as are tried, each once: candidates may have models in common. */
-function planOf(candidates: readonly Candidate[]): Target[] {
-  const plan: Target[] = [];
-  for (const { targets } of candidates) {
-    for (const target of targets) {
-      if (plan.some(({ model }) => model === target.model)) continue;
-      plan.push(target);
-      if (plan.length === MOST_ATTEMPTS) return plan;
-    }
-  }
-  return plan;
-}
-
-/** A model behind a provider's slug need not be in the catalog: the provider knows its own models. */
-function prefixed(provider: ProviderEntry, name: string, snapshot: Snapshot, caller: Caller): Target {
-  if (!isUsable(provider, ownKeysOf(caller))) {
-    throw new ModelNotFoundError(`The provider "${provider.slug}" is switched off or has no key yet.`);
-  }
-  const offer = snapshot.modelsByName.get(name)?.find((one) => one.provider === provider);
-  if (offer) return offer;
-  if (provider.models.some((entry) => entry.name === name))
-    throw new ModelNotFoundError(`The model "${shorten(name)}" is switched off.`);
-  if (name === '') throw new ModelNotFoundError(`Name a model behind "${provider.slug}/".`);
-  return { provider, model: { name, price: null, contextTokens: null, maxOutputTokens: null } };
+function remembered(snapshot: Snapshot, key: string, make: () => Choice): Choice {
+  const choices = known.get(snapshot) ?? new Map<string, Choice>();
+  known.set(snapshot, choices);
+  const found = choices.get(key);
+  if (found) return found;
+  const made = make();
+  if (key.length > LONGEST_KEPT) return made;
+  if (choices.size >= MOST_CHOICES) choices.delete(choices.keys().next().value as string);
+  choices.set(key, made);
+  return made;
 }
 
 function allowedRoutes(caller: Caller): readonly string[] {

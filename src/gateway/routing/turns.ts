@@ -13,6 +13,11 @@ export class Turns {
     return turn;
   }
 
+  /** How often it was called for `key`. */
+  count(key: string): number {
+    return this.#counts.get(key) ?? 0;
+  }
+
   #forgetOldest(): void {
     for (const key of this.#counts.keys()) {
       this.#counts.delete(key);

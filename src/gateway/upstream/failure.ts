@@ -94,7 +94,7 @@ export function readFailure(status: number, headers: IncomingHttpHeaders, body: 
     case 413:
     case 422: {
       const issue = { path: paramOf(told, place.secret), message: `${provider} refused the request: ${said}` };
-      return failed(new ValidationError([issue]), 'NONE');
+      return failed(new ValidationError([issue]), PREFILL.test(told.message) ? 'OTHER_TARGET' : 'NONE');
     }
     case 429: {
       const rest = wait ?? (isQuota(told) ? QUOTA_REST_MS : null);
@@ -189,6 +189,9 @@ const BAD_KEY = new RegExp(
   ].join(''),
   'i',
 );
+
+/** The newer Claude models do not go on with what an assistant's message begins; others do. */
+const PREFILL = /does not support assistant message prefill/i;
 
 /** Used up until somebody pays, rather than too many at once. */
 function isQuota({ names, message }: ProviderError): boolean {

@@ -22,9 +22,13 @@ export class Watchdog {
   readonly #total: NodeJS.Timeout;
   #armed: NodeJS.Timeout | null = null;
 
-  constructor(exchange: Exchange, totalMs: number) {
+  /**
+   * @param totalMs how long the call may take from now
+   * @param limitMs the limit that this is what is left of, for the error
+   */
+  constructor(exchange: Exchange, totalMs: number, limitMs = totalMs) {
     this.#exchange = exchange;
-    this.#total = setTimeout(() => this.#fire('TOTAL', totalMs), totalMs);
+    this.#total = setTimeout(() => this.#fire('TOTAL', limitMs), totalMs);
   }
 
   arm(timeout: 'FIRST_TOKEN' | 'STALL', limitMs: number): void {

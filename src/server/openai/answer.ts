@@ -2,9 +2,9 @@ import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Services } from '../../control/schema/context.ts';
 import type { Caller } from '../../gateway/admission/caller.ts';
-import type { AnswerHead, CompletionEvent, CompletionReport } from '../../gateway/completion.ts';
+import type { AnswerHead, CompletionEvent, CompletionReport, CompletionRequest } from '../../gateway/completion.ts';
 import type { Operation } from '../../gateway/ledger/records.ts';
-import type { SignalboxError } from '../../platform/errors.ts';
+import { invalid, type SignalboxError } from '../../platform/errors.ts';
 import { toUsd } from '../../platform/money.ts';
 import { retryHeaders, toOpenAIError } from './errors.ts';
 import { addHead, addReport, type Headers } from './headers.ts';
@@ -12,12 +12,15 @@ import { addHead, addReport, type Headers } from './headers.ts';
 /** While a client has its headers but no event yet, a comment this often keeps proxies from giving up. */
 const PING_MS = 10_000;
 
+type Wishes = Pick<CompletionRequest, 'powerLevel' | 'sessionKey' | 'acceptsRestart'>;
+
 /** What the door knows of a call when it hands it over. */
 export interface OpenAICall {
   requestId: string;
   caller: Caller;
   operation: Operation;
   body: Buffer;
+  wishes: Wishes;
   /** Headers that every answer to it carries (rate limits, CORS); the answer's own are added to them. */
   headers: Headers;
 }
@@ -43,6 +46,7 @@ export async function answerOpenAICall(
     operation: call.operation,
     body: call.body,
     tags: parseTags(request.headers['x-signalbox-tags']),
+    ...call.wishes,
     sandbox: typeof sandbox === 'string' ? sandbox : null,
   });
   const writer = new AnswerWriter(response, call.headers, services.settings.headerHoldMs);
@@ -54,6 +58,22 @@ export async function answerOpenAICall(
   } finally {
     writer.stop();
   }
+}
+
+/**
+ * `x-signalbox-power-level`, `x-signalbox-session`, and `x-signalbox-restart: allow`.
+ * @throws ValidationError for a power level that there is not
+ */
+export function parseWishes({ headers }: IncomingMessage): Wishes {
+  const level = headers['x-signalbox-power-level'];
+  const session = headers['x-signalbox-session'];
+  const isLevel = level === 'ECO' || level === 'BALANCED' || level === 'PRECISION';
+  if (level !== undefined && !isLevel) throw invalid('x-signalbox-power-level', 'must be ECO, BALANCED or PRECISION');
+  return {
+    ...(isLevel ? { powerLevel: level } : {}),
+    ...(typeof session === 'string' ? { sessionKey: session } : {}),
+    acceptsRestart: headers['x-signalbox-restart'] === 'allow',
+  };
 }
 
 /** `x-signalbox-tags: team=search, env=production`; the gateway checks their number and length. */
@@ -93,6 +113,8 @@ class AnswerWriter {
       case 'started':
         if (this.#isStreamed) this.#openStream(event.head);
         return;
+      case 'restarted':
+        return this.#send(`data: ${restartChunk(event.head, event.error)}\n\n`);
       case 'events':
         return this.#send(event.events.map(({ data }) => `data: ${data}\n\n`).join(''));
       case 'body':
@@ -200,4 +222,17 @@ function usageChunk(report: CompletionReport, usageEvent: string | null): string
       },
     });
   return `${event.slice(0, event.lastIndexOf('}'))},"signalbox":${facts}}`;
+}
+
+/** Tells a client that asked for it to discard what it has of the answer; others see a chunk without choices. */
+function restartChunk(head: AnswerHead, error: SignalboxError): string {
+  const { provider, model, attempts } = head;
+  return JSON.stringify({
+    id: `chatcmpl-${head.requestId}`,
+    object: 'chat.completion.chunk',
+    created: Math.floor(head.startedAt / 1000),
+    model,
+    choices: [],
+    signalbox: { restarted: { attempt: attempts, provider, reason: error.message } },
+  });
 }

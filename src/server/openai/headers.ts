@@ -10,6 +10,8 @@ export function addHead(headers: Headers, head: AnswerHead): void {
   headers['x-signalbox-provider'] = head.provider;
   headers['x-signalbox-model'] = safe(head.model);
   if (head.route !== null) headers['x-signalbox-route'] = head.route;
+  if (head.targetId !== null) headers['x-signalbox-variant'] = head.targetId;
+  if (head.isCached) headers['x-signalbox-cached'] = 'true';
   headers['x-signalbox-attempts'] = String(head.attempts);
   addWarnings(headers, head.warnings);
 }
@@ -23,6 +25,8 @@ export function addReport(headers: Headers, report: CompletionReport): void {
   if (report.provider !== null) headers['x-signalbox-provider'] = report.provider;
   if (report.model !== null) headers['x-signalbox-model'] = safe(report.model);
   if (report.route !== null) headers['x-signalbox-route'] = report.route;
+  if (report.targetId !== null) headers['x-signalbox-variant'] = report.targetId;
+  if (report.isCached) headers['x-signalbox-cached'] = 'true';
   if (report.usage.inputTokens !== null) headers['x-signalbox-input-tokens'] = String(report.usage.inputTokens);
   if (report.usage.outputTokens !== null) headers['x-signalbox-output-tokens'] = String(report.usage.outputTokens);
   if (report.cost !== null) headers['x-signalbox-cost'] = toUsd(report.cost);

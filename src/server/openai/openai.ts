@@ -7,7 +7,7 @@ import { AuthenticationError, ModelNotFoundError, shorten, ValidationError } fro
 import { clientAddress } from '../client-address.ts';
 import { credentialOf, identify } from '../identify.ts';
 import { rateLimitHeaders } from '../rate-limit-headers.ts';
-import { answerOpenAICall } from './answer.ts';
+import { answerOpenAICall, parseWishes } from './answer.ts';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -33,7 +33,8 @@ export function registerOpenAI(app: FastifyInstance, services: Services): void {
         { path: '', message: 'Send the body as JSON, with "content-type: application/json".' },
       ]);
     }
-    const call = { requestId, caller: callerOf(request), operation, body, headers: reply.getHeaders() };
+    const wishes = parseWishes(request.raw);
+    const call = { requestId, caller: callerOf(request), operation, body, wishes, headers: reply.getHeaders() };
     reply.hijack();
     return answerOpenAICall(request.raw, reply.raw, call, services);
   };

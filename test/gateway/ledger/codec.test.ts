@@ -21,7 +21,7 @@ const optionalNumber = fc.option(fc.integer({ min: 0, max: Number.MAX_SAFE_INTEG
 const decision = fc.option(
   fc.record({
     ...{ candidates: text, health: text, at: fc.double({ noNaN: true, noDefaultInfinity: true, min: 0 }) },
-    ...{ turn: optionalNumber, slot: optionalNumber, probe: optionalNumber },
+    ...{ turn: optionalNumber, slot: optionalNumber, modelTurns: fc.option(fc.array(fc.nat(), { maxLength: 5 })) },
     plan: fc.array(fc.nat(), { maxLength: 60 }),
   }),
 );

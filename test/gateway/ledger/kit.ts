@@ -133,7 +133,7 @@ export const DECISION: Decision = {
   at: 1_796_000_000_123,
   turn: 2 ** 40,
   slot: null,
-  probe: 3,
+  modelTurns: [3, 0],
   plan: [4, 0, 3],
 };
 

@@ -27,10 +27,11 @@ export function targetOf(
   price: StatedPrice | null = null,
   catalog: Record<string, StatedPrice> = {},
 ): Target {
-  const limits = { contextTokens: null, maxOutputTokens: null, isEnabled: true };
+  const limits = { contextTokens: null, maxOutputTokens: null, quality: null, isEnabled: true };
   const model = { id: name, name, price, ...limits };
   const others = Object.entries(catalog).map(([other, of]) => ({ id: other, name: other, price: of, ...limits }));
   return {
+    id: null,
     model,
     provider: {
       ...provider,
@@ -44,7 +45,7 @@ export function targetOf(
         isEnabled: true,
         isOpenToOwnKeys: true,
       },
-      ...{ priority: 1, timeoutMs: 1_000, keys: [] },
+      ...{ priority: 1, timeoutMs: 1_000, region: null, keys: [] },
       models: [model, ...others],
     },
   };

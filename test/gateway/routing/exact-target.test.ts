@@ -5,7 +5,7 @@ import type { ProviderEntry, Snapshot } from '../../../src/gateway/snapshot/snap
 import { ModelNotFoundError, ProviderNotFoundError } from '../../../src/platform/errors.ts';
 
 const price = { ...priceVersion({ input: 1, output: 2 }), source: 'CATALOG' } as const;
-const limits = { contextTokens: null, maxOutputTokens: null };
+const limits = { contextTokens: null, maxOutputTokens: null, quality: null };
 const provider: ProviderEntry = {
   ...{
     id: 'p',
@@ -17,6 +17,7 @@ const provider: ProviderEntry = {
     isOpenToOwnKeys: true,
     priority: 1,
     timeoutMs: 5_000,
+    region: null,
     keys: [],
   },
   ...{ baseUrl: 'http://a.test/v1', origin: 'http://a.test', basePath: '/v1' },
@@ -33,19 +34,16 @@ function resolve(entry: ProviderEntry, { model = 'off', timeoutMs = 1_000, provi
 }
 
 test('finds one target, though provider and model are switched off, with its price', () => {
-  const { route, targets } = resolve(provider);
-  expect(route).toBeNull();
-  expect(targets).toHaveLength(1);
-  expect(targets[0]).toMatchObject({ provider: { id: 'p' }, model: { id: 'm', name: 'off', price } });
+  expect(resolve(provider)).toMatchObject({ id: null, provider: { id: 'p' }, model: { id: 'm', name: 'off', price } });
 });
 
 test('takes a model that is not in the catalog, without a price', () => {
-  expect(resolve(provider, { model: 'a/b' }).targets[0]?.model).toEqual({ name: 'a/b', price: null, ...limits });
+  expect(resolve(provider, { model: 'a/b' }).model).toEqual({ name: 'a/b', price: null, ...limits });
 });
 
 test('the shorter limit of time holds', () => {
-  expect(resolve(provider, { timeoutMs: 1_000 }).targets[0]?.provider.timeoutMs).toBe(1_000);
-  expect(resolve(provider, { timeoutMs: 9_000 }).targets[0]?.provider.timeoutMs).toBe(5_000);
+  expect(resolve(provider, { timeoutMs: 1_000 }).provider.timeoutMs).toBe(1_000);
+  expect(resolve(provider, { timeoutMs: 9_000 }).provider.timeoutMs).toBe(5_000);
 });
 
 test('refuses a provider that is not there, or lacks its key or address', () => {

@@ -58,7 +58,12 @@ describe('a key that was at fault', () => {
     ] as const) {
       const ring = new KeyRing();
       ring.rest('a', 'LIMITED', asked, 1_000);
-      expect(ring.restOf('a', 1_000)).toEqual({ reason: 'LIMITED', since: 1_000, until: 1_000 + rests });
+      expect(ring.restOf('a', 1_000)).toEqual({
+        reason: 'LIMITED',
+        isAsked: asked === 7_000,
+        since: 1_000,
+        until: 1_000 + rests,
+      });
       expect(picks(ring, [a, b], 4, 999 + rests).join('')).toBe('bbbb');
       expect(ring.restOf('a', 1_000 + rests)).toBeNull();
       expect(picks(ring, [a, b], 4, 1_000 + rests)).toContain('a');
@@ -87,8 +92,8 @@ describe('a key that was at fault', () => {
     const ring = new KeyRing();
     ring.rest('a', 'LIMITED', 9_000, 0);
     ring.rest('b', 'LIMITED', 5_000, 0);
-    expect(ring.choose([a, b], NONE, 1)).toEqual({ kind: 'RESTING', key: b, until: 5_000 });
-    expect(ring.choose([a, b], new Set(['b']), 1)).toEqual({ kind: 'RESTING', key: a, until: 9_000 });
+    expect(ring.choose([a, b], NONE, 1)).toEqual({ kind: 'RESTING', key: b, until: 5_000, isAsked: true });
+    expect(ring.choose([a, b], new Set(['b']), 1)).toEqual({ kind: 'RESTING', key: a, until: 9_000, isAsked: true });
   });
 
   test('is forgotten when 10,000 others were at fault since', () => {

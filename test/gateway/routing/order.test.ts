@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { inOrder } from '../../../src/gateway/routing/order.ts';
-import { Turns } from '../../../src/gateway/routing/resolve.ts';
+import { byWeight, rotated } from '../../../src/gateway/routing/order.ts';
+import { Turns } from '../../../src/gateway/routing/turns.ts';
 
 /** Candidates with these weights, each of which knows its place. */
 const weighing = (weights: readonly number[]) => weights.map((weight, index) => ({ weight, index }));
@@ -11,7 +11,7 @@ function countPicks(weights: readonly number[], start: number, length: number): 
   const counts = weights.map(() => 0);
   const candidates = weighing(weights);
   for (let turn = start; turn < start + length; turn++) {
-    const index = inOrder('WEIGHTED', candidates, turn)[0]?.index ?? -1;
+    const index = byWeight(candidates, turn)[0]?.index ?? -1;
     counts[index] = (counts[index] ?? 0) + 1;
   }
   return counts;
@@ -51,7 +51,7 @@ describe('WEIGHTED', () => {
         const counts = split.map(() => 0);
         let farthest = 0;
         for (let turn = 0; turn < 100; turn++) {
-          const index = inOrder('WEIGHTED', weighing(split), turn)[0]?.index ?? -1;
+          const index = byWeight(weighing(split), turn)[0]?.index ?? -1;
           counts[index] = (counts[index] ?? 0) + 1;
           for (const [place, percentage] of split.entries())
             farthest = Math.max(farthest, Math.abs((counts[place] ?? 0) - ((turn + 1) * percentage) / 100));
@@ -63,14 +63,14 @@ describe('WEIGHTED', () => {
   });
 
   test('puts 70 and 30 side by side like a person would', () => {
-    const picks = Array.from({ length: 10 }, (_, turn) => inOrder('WEIGHTED', weighing([70, 30]), turn)[0]?.index);
+    const picks = Array.from({ length: 10 }, (_, turn) => byWeight(weighing([70, 30]), turn)[0]?.index);
     expect(picks.join('')).toBe('0100100100');
   });
 
   test('plans each once, the heaviest next, and never one of weight 0', () => {
     fc.assert(
       fc.property(weights, fc.nat(), (given, turn) => {
-        const plan = inOrder('WEIGHTED', weighing(given), turn);
+        const plan = byWeight(weighing(given), turn);
         const expected = given.filter((weight) => weight > 0).sort((a, b) => b - a);
         expect(new Set(plan).size).toBe(plan.length);
         expect(plan.map(({ weight }) => weight).sort((a, b) => b - a)).toEqual(expected);
@@ -85,25 +85,17 @@ describe('ROUND_ROBIN', () => {
   test('begins with each in turn, and goes on from there', () => {
     fc.assert(
       fc.property(weights, fc.nat(), (given, turn) => {
-        const plan = inOrder('ROUND_ROBIN', weighing(given), turn).map(({ index }) => index);
+        const plan = rotated(weighing(given), turn).map(({ index }) => index);
         expect(plan).toEqual(given.map((_, index) => (index + turn) % given.length));
       }),
     );
   });
 });
 
-test('FAILOVER keeps the order of priority, whatever the turn and the weights', () => {
-  fc.assert(
-    fc.property(weights, fc.nat(), (given, turn) => {
-      expect(inOrder('FAILOVER', weighing(given), turn)).toEqual(weighing(given));
-    }),
-  );
-});
-
 test('the same turn picks the same: a pick can be replayed', () => {
   fc.assert(
     fc.property(weights, fc.nat(), (given, turn) => {
-      expect(inOrder('WEIGHTED', weighing(given), turn)).toEqual(inOrder('WEIGHTED', weighing(given), turn));
+      expect(byWeight(weighing(given), turn)).toEqual(byWeight(weighing(given), turn));
     }),
   );
 });

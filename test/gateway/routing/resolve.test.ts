@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import type { Caller } from '../../../src/gateway/admission/caller.ts';
 import { priceVersion } from '../../../src/gateway/ledger/prices.ts';
-import { listModels, resolve, Turns } from '../../../src/gateway/routing/resolve.ts';
+import { TargetHealth } from '../../../src/gateway/routing/health.ts';
+import { listModels, resolve } from '../../../src/gateway/routing/resolve.ts';
+import { Router } from '../../../src/gateway/routing/router.ts';
 import { indexModels } from '../../../src/gateway/snapshot/index-models.ts';
 import type { ProviderEntry, RouteEntry, RouteTargetEntry, Snapshot } from '../../../src/gateway/snapshot/snapshot.ts';
 import type { ProviderKind } from '../../../src/gateway/upstream/kinds.ts';
@@ -22,6 +24,7 @@ function provider(slug: string, models: string[], over: Partial<ProviderEntry> =
     isOpenToOwnKeys: true,
     priority: 100,
     timeoutMs: 1000,
+    region: null,
     keys: [],
     models: models.map((name) => ({
       id: `${slug}-${name}`,
@@ -29,6 +32,7 @@ function provider(slug: string, models: string[], over: Partial<ProviderEntry> =
       price: { ...priceVersion({ input: 1, output: 2 }), source: 'CATALOG' },
       contextTokens: null,
       maxOutputTokens: null,
+      quality: null,
       isEnabled: true,
     })),
     ...over,
@@ -39,6 +43,9 @@ function snapshot(providers: ProviderEntry[], routes: Partial<RouteEntry>[] = []
   const all = [{ slug: 'default' }, ...routes].map(
     (route, index): RouteEntry => ({
       ...{ id: `r${index}`, slug: 'x', aliases: [], mode: 'AUTO', strategy: 'FAILOVER', version: 1, targets: [] },
+      ...{ scoreWeights: null, allowsPowerLevel: false, stickyBy: null, maxRetries: 3, cacheTtlSeconds: null },
+      ...{ totalTimeoutMs: null, firstTokenTimeoutMs: null, stallTimeoutMs: null, fallbacks: [] },
+      ...{ preferredRegions: [], restartPolicy: 'NEVER', refusalPolicy: 'PROPAGATE' },
       ...route,
     }),
   );
@@ -57,11 +64,25 @@ function snapshot(providers: ProviderEntry[], routes: Partial<RouteEntry>[] = []
 }
 
 function target(provider: string, models: string[] = [], weight = 1): RouteTargetEntry {
-  return { id: `${provider}-${models}`, providerId: `id-${provider}`, models, priority: 100, weight };
+  return {
+    id: `${provider}-${models}`,
+    providerId: `id-${provider}`,
+    models,
+    priority: 100,
+    weight,
+    strategy: 'FAILOVER',
+    slots: [],
+  };
 }
 
-const names = (model: string | null, from: Snapshot, caller: Caller = anyone, turns = new Turns()) =>
-  resolve(model, from, caller, turns).targets.map((target) => `${target.provider.slug}:${target.model.name}`);
+const newRouter = () => new Router(new TargetHealth(10_000));
+
+/** Where a request goes, and what stands in for it, as `provider:model`. */
+function names(model: string | null, from: Snapshot, caller: Caller = anyone, router = newRouter()): string[] {
+  const choice = resolve(model, from, caller, 'BALANCED');
+  const asking = { ownKeys: new Map(), isStreamed: true, stickyKey: null, at: 0 };
+  return router.decide(choice, asking).order.map((target) => `${target.provider.slug}:${target.model.name}`);
+}
 
 describe('what `model` means', () => {
   const a = provider('a', ['shared', 'only-a']);
@@ -77,16 +98,16 @@ describe('what `model` means', () => {
   test('absent or empty: the default route, the active provider first, then the others', () => {
     expect(names(null, world)).toEqual(['b:shared', 'a:shared']);
     expect(names('', world)).toEqual(['b:shared', 'a:shared']);
-    expect(resolve(null, world, anyone, new Turns()).route?.slug).toBe('default');
+    expect(resolve(null, world, anyone, 'BALANCED').route?.slug).toBe('default');
   });
 
   test('a route slug comes before an alias, and both before a catalog model', () => {
-    expect(names('quick', world)).toEqual(['a:shared']);
-    expect(names('only-a', world)).toEqual(['b:shared', 'a:shared']);
+    expect(names('quick', world)).toEqual(['a:shared', 'a:only-a']);
+    expect(names('only-a', world)).toEqual(['b:shared', 'a:shared', 'a:only-a']);
   });
 
   test('a hint behind a route in SPECIFIC mode picks provider, model, or both', () => {
-    expect(names('fast/a', world)).toEqual(['a:shared']);
+    expect(names('fast/a', world)).toEqual(['a:shared', 'a:only-a']);
     expect(names('fast/only-a', world)).toEqual(['a:only-a']);
     expect(names('fast/b/shared', world)).toEqual(['b:shared']);
     expect(() => names('fast/b/fast/route', world)).toThrow(/has no target/);
@@ -95,7 +116,7 @@ describe('what `model` means', () => {
   test('a provider slug in front sends there, also for a model that the catalog does not know', () => {
     expect(names('b/shared', world)).toEqual(['b:shared']);
     expect(names('a/vendor/new-model', world)).toEqual(['a:vendor/new-model']);
-    expect(resolve('a/vendor/new-model', world, anyone, new Turns()).targets[0]?.model.price).toBeNull();
+    expect(resolve('a/vendor/new-model', world, anyone, 'BALANCED').targets[0]?.model.price).toBeNull();
   });
 
   test('a bare model: the active provider first, then by priority', () => {
@@ -152,20 +173,20 @@ describe('a route with a strategy', () => {
     ProviderEntry,
     ProviderEntry,
   ];
-  const firsts = (count: number, model: string, from: Snapshot, turns = new Turns()) =>
-    Array.from({ length: count }, () => names(model, from, anyone, turns)[0]);
+  const firsts = (count: number, model: string, from: Snapshot, router = newRouter()) =>
+    Array.from({ length: count }, () => names(model, from, anyone, router)[0]);
 
   test('ROUND_ROBIN begins with each usable target in turn, and the others stand in', () => {
-    const targets = [target('a'), target('b'), target('c')];
+    const targets = [target('a', ['m']), target('b', ['m']), target('c', ['m'])];
     const world = snapshot([a, { ...b, isEnabled: false }, c], [{ slug: 'r', strategy: 'ROUND_ROBIN', targets }]);
-    const turns = new Turns();
-    expect(names('r', world, anyone, turns)).toEqual(['a:m', 'c:m']);
-    expect(names('r', world, anyone, turns)).toEqual(['c:m', 'a:m']);
-    expect(names('r', world, anyone, turns)).toEqual(['a:m', 'c:m']);
+    const router = newRouter();
+    expect(names('r', world, anyone, router)).toEqual(['a:m', 'c:m']);
+    expect(names('r', world, anyone, router)).toEqual(['c:m', 'a:m']);
+    expect(names('r', world, anyone, router)).toEqual(['a:m', 'c:m']);
   });
 
   test('WEIGHTED gives the share of a target that cannot be used to the others, and nothing to weight 0', () => {
-    const targets = [target('a', [], 50), target('b', [], 30), target('c', [], 20), target('a', ['only-a'], 0)];
+    const targets = [target('a', ['m'], 50), target('b', [], 30), target('c', [], 20), target('a', ['only-a'], 0)];
     const split = { slug: 's', strategy: 'WEIGHTED' as const, targets };
     const picks = firsts(50, 's', snapshot([a, { ...b, isEnabled: false }, c], [split]));
     expect(picks.filter((pick) => pick === 'a:m')).toHaveLength(Math.round(50 * (5 / 7)));
@@ -179,10 +200,10 @@ describe('a route with a strategy', () => {
   test('turns go on when the configuration changes, and are counted for each route by itself', () => {
     const targets = [target('a'), target('b')];
     const routes = ['r', 's'].map((slug) => ({ slug, strategy: 'ROUND_ROBIN' as const, targets }));
-    const turns = new Turns();
-    expect(firsts(1, 'r', snapshot([a, b], routes), turns)).toEqual(['a:m']);
-    expect(firsts(1, 's', snapshot([a, b], routes), turns)).toEqual(['a:m']);
-    expect(firsts(2, 'r', snapshot([a, b], routes), turns)).toEqual(['b:m', 'a:m']);
+    const router = newRouter();
+    expect(firsts(1, 'r', snapshot([a, b], routes), router)).toEqual(['a:m']);
+    expect(firsts(1, 's', snapshot([a, b], routes), router)).toEqual(['a:m']);
+    expect(firsts(2, 'r', snapshot([a, b], routes), router)).toEqual(['b:m', 'a:m']);
   });
 
   test('a hint narrows the targets, and the strategy picks among those', () => {
@@ -192,10 +213,10 @@ describe('a route with a strategy', () => {
     expect(firsts(4, 'r/m', robin)).toEqual(['a:m', 'b:m', 'c:m', 'a:m']);
     expect(firsts(3, 'r/a', robin)).toEqual(['a:m', 'a:only-a', 'a:m']);
     expect(names('r/only-a', robin)).toEqual(['a:only-a']);
-    const turns = new Turns();
+    const router = newRouter();
     for (const first of ['a:m', 'b:m', 'c:m']) {
-      expect(names('r/m', robin, anyone, turns)[0]).toBe(first);
-      names('r', robin, anyone, turns);
+      expect(names('r/m', robin, anyone, router)[0]).toBe(first);
+      names('r', robin, anyone, router);
     }
     expect(() => names('r/c', snapshot([a, b, c], [{ ...route, strategy: 'WEIGHTED' }]))).toThrow(/has no target "c"/);
   });
@@ -203,6 +224,12 @@ describe('a route with a strategy', () => {
   test('without targets it is the active provider, whatever the strategy', () => {
     const world = snapshot([a, b], [{ slug: 'r', strategy: 'ROUND_ROBIN' }], 'b');
     expect(firsts(3, 'r', world)).toEqual(['b:m', 'b:m', 'b:m']);
+  });
+
+  test('a target without models stands for all of its provider: the best first, the others once all targets were tried', () => {
+    const targets = [target('a'), target('b', ['only-b', 'm'])];
+    expect(names('r', snapshot([a, b], [{ slug: 'r', targets }]))).toEqual(['a:m', 'b:only-b', 'b:m', 'a:only-a']);
+    expect(names('r', snapshot([a, b], [{ slug: 'r', targets, maxRetries: 1 }]))).toEqual(['a:m', 'b:only-b', 'b:m']);
   });
 
   test('a model that two targets share is tried once', () => {

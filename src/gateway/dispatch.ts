@@ -1,0 +1,113 @@
+import { CancelledError, invalid, ValidationError } from '../platform/errors.ts';
+import type { Settings } from '../platform/settings.ts';
+import { sandboxControls } from './asked.ts';
+import type { Attempt } from './attempt.ts';
+import { type RelayRules, receiveBody, receiveStream, type StreamPart, type WholeAnswer } from './relay.ts';
+import type { Target } from './routing/candidates.ts';
+import { choiceOf, type Run } from './run.ts';
+import { toUpstreamCall } from './upstream/call.ts';
+import type { ChatCall, DialectCall, InlineImage } from './upstream/dialect.ts';
+import { DIALECTS } from './upstream/dialects.ts';
+import { RemoteImages } from './upstream/remote-images.ts';
+import type { Transport } from './upstream/transport.ts';
+import { Watchdog } from './upstream/watchdog.ts';
+
+/** A request in the words of a dialect. */
+export type Call = ChatCall | DialectCall;
+
+const NO_IMAGES: ReadonlyMap<string, InlineImage> = new Map();
+
+/** Says requests in the dialects of their targets, and makes the upstream calls. */
+export class Dispatcher {
+  readonly #transport: Transport;
+  readonly #limits: Pick<Settings, 'firstTokenTimeoutMs' | 'stallTimeoutMs'>;
+  readonly #images = new RemoteImages();
+
+  constructor(transport: Transport, limits: Pick<Settings, 'firstTokenTimeoutMs' | 'stallTimeoutMs'>) {
+    this.#transport = transport;
+    this.#limits = limits;
+  }
+
+  async close(): Promise<void> {
+    await this.#images.close();
+  }
+
+  /** The request in the words of the target's dialect; the error when those cannot say it. */
+  async prepare(run: Run, { model, provider }: Target): Promise<Call | ValidationError> {
+    const { asked, isStreamed, wantsUsage } = run.admitted;
+    const dialect = DIALECTS[provider.dialect];
+    const facts = { kind: provider.kind, model, requestId: run.requestId, startedAt: run.origin.startedAt };
+    try {
+      if (!('chat' in asked)) return dialect.prepareEmbeddings({ body: asked, ...facts });
+      const addresses = dialect.remoteImages(asked);
+      const images = addresses.length > 0 ? await this.#fetchImages(run, addresses) : NO_IMAGES;
+      return dialect.prepare({ body: asked, isStreamed, wantsUsage, images, ...facts });
+    } catch (error) {
+      if (error instanceof ValidationError) return error;
+      // What JSON.parse reads at any depth, JSON.stringify writes only down to the end of the stack.
+      if (error instanceof RangeError) return invalid('', 'The request is nested too deeply for this provider.');
+      throw error;
+    }
+  }
+
+  /**
+   * Makes one upstream call and yields its answer: parts of a stream, or the whole body. Whoever stops reading ends the
+   * call.
+   * @throws what `toFailure` understands
+   */
+  async *send(run: Run, attempt: Attempt, call: Call): AsyncGenerator<StreamPart | WholeAnswer, void, undefined> {
+    const { provider, key } = attempt;
+    const { asked, isStreamed } = run.admitted;
+    const route = choiceOf(run.admitted)?.route;
+    const reader = isStreamed && 'openStream' in call ? call.openStream() : null;
+    const isTranslated = provider.kind === 'SANDBOX' && provider.dialect !== 'OPENAI';
+    const accept = reader ? 'text/event-stream' : 'application/json';
+    const sandbox = isTranslated ? sandboxControls(asked, run.request.sandbox) : run.request.sandbox;
+    const exchange = this.#transport.send(
+      'POST',
+      toUpstreamCall(provider, key, { path: call.path, body: call.body, accept, sandbox }),
+    );
+    const watchdog = watch(run, attempt, exchange);
+    const rules: RelayRules = {
+      stallMs: route?.stallTimeoutMs ?? this.#limits.stallTimeoutMs,
+      firstSeq: run.nextSeq,
+      passesOnRefusals: route?.refusalPolicy === 'OTHER_TARGET',
+    };
+    run.exchange = exchange;
+    if (run.cancelled) exchange.abort(run.cancelled);
+    let isComplete = false;
+    try {
+      if (reader) {
+        watchdog.arm('FIRST_TOKEN', route?.firstTokenTimeoutMs ?? this.#limits.firstTokenTimeoutMs);
+        yield* receiveStream(exchange, reader, attempt, watchdog, rules);
+      } else {
+        yield await receiveBody(exchange, call, attempt, rules);
+      }
+      isComplete = true;
+    } finally {
+      watchdog.stop();
+      run.exchange = null;
+      if (!isComplete) exchange.abort(run.cancelled ?? new CancelledError('The attempt has ended.'));
+    }
+  }
+
+  /** Once for all attempts; leaving ends it, as it ends a call to a provider. */
+  async #fetchImages(run: Run, addresses: readonly string[]): Promise<ReadonlyMap<string, InlineImage>> {
+    const leaving = new AbortController();
+    run.exchange = { abort: (reason) => leaving.abort(reason) };
+    if (run.cancelled) leaving.abort(run.cancelled);
+    try {
+      run.images ??= await this.#images.fetch(addresses, leaving.signal);
+      return run.images;
+    } finally {
+      run.exchange = null;
+    }
+  }
+}
+
+/** Over the whole call: the provider's limit, or what is left of the route's. */
+function watch(run: Run, { provider }: Attempt, exchange: ConstructorParameters<typeof Watchdog>[0]): Watchdog {
+  const left = run.deadline === null ? Number.POSITIVE_INFINITY : Math.max(1, run.deadline - Date.now());
+  if (left >= provider.timeoutMs || run.deadline === null) return new Watchdog(exchange, provider.timeoutMs);
+  return new Watchdog(exchange, left, run.deadline - run.origin.startedAt);
+}

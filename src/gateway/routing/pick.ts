@@ -1,0 +1,202 @@
+import type { Decision } from './decision.ts';
+import {
+  type Candidate,
+  type CandidateFacts,
+  candidatesIn,
+  type HealthFacts,
+  type Section,
+  type TargetFacts,
+} from './facts.ts';
+import { type Contender, rank } from './rank.ts';
+
+/** How every candidate does, by place; unlike in the fact, nothing is left out. */
+export interface Health {
+  /** Until when all keys of the provider rest; 0: they do not. */
+  resting: readonly number[];
+  /** Until when the circuit is open; 0: it is closed. */
+  open: readonly number[];
+  latency: readonly (number | null)[];
+}
+
+/** A decision's candidates and their health, ready to be picked from. */
+export interface Field {
+  facts: CandidateFacts;
+  candidates: readonly Candidate[];
+  health: Health;
+}
+
+/** What a pick goes by besides its field; the rest of a `Decision`. */
+export type PickInputs = Pick<Decision, 'at' | 'turn' | 'slot' | 'modelTurns'>;
+
+export interface Picked {
+  /**
+   * Places in the order in which they are tried, each provider and model once; at least as many as there are attempts,
+   * if there are as many. Those that rest come last in their section. Nobody whose circuit is open is among them.
+   */
+  order: number[];
+  /** By place, 0 to 100; absent: no strategy gave it one. */
+  scores: Map<number, number>;
+  /** The place that comes first to find out how fast it is; null: none does. */
+  explored: number | null;
+}
+
+/** A target that has models which can be used. */
+interface UsableTarget {
+  facts: TargetFacts;
+  /** Their places, the best one first. */
+  models: readonly number[];
+  restingUntil: number;
+  /** What it competes with: its best model. */
+  contender: Contender;
+}
+
+export function fieldOf(
+  facts: CandidateFacts,
+  health: HealthFacts,
+  candidates: readonly Candidate[] = candidatesIn(facts),
+): Field {
+  return { facts, candidates, health: spread(health, candidates.length) };
+}
+
+/**
+ * Picks: a pure function of its arguments, so that a decision can be explained by making it again. It reads no clock
+ * and draws no lots.
+ */
+export function pick(field: Field, inputs: PickInputs): Picked {
+  const picked: Picked = { order: [], scores: new Map(), explored: null };
+  const taken = new Set<number>();
+  let place = 0;
+  let target = 0;
+  for (const section of field.facts.sections) {
+    if (picked.order.length < field.facts.attempts) {
+      const usable = usableTargets(field, section, { place, target }, inputs, picked);
+      const ordered = inOrder(section, usable, inputs, picked);
+      take(field, ordered, picked, taken);
+    }
+    target += section.targets.length;
+    for (const { models } of section.targets) place += models.length;
+  }
+  return picked;
+}
+
+function usableTargets(
+  field: Field,
+  section: Section,
+  from: { place: number; target: number },
+  inputs: PickInputs,
+  picked: Picked,
+): UsableTarget[] {
+  const usable: UsableTarget[] = [];
+  let place = from.place;
+  for (const [index, facts] of section.targets.entries()) {
+    const contenders = contendersOf(field, facts, place, inputs.at);
+    place += facts.models.length;
+    if (contenders.length === 0) continue;
+    const turn = inputs.modelTurns?.[from.target + index] ?? 0;
+    const { ranked, scores } = rank(facts.strategy, null, contenders, { turn, slot: null });
+    if (scores && contenders.length > 1) keepScores(contenders, scores, picked);
+    const contender = ranked[0] as Contender;
+    const restingUntil = field.health.resting[contender.place] as number;
+    usable.push({ facts, models: ranked.map((one) => one.place), restingUntil, contender });
+  }
+  return usable;
+}
+
+/** The models of a target that can be used now. */
+function contendersOf(field: Field, target: TargetFacts, from: number, now: number): Contender[] {
+  const { facts, candidates, health } = field;
+  const contenders: Contender[] = [];
+  // Of those that come in their order, no more than can be tried are looked at: a provider may have hundreds.
+  const most = target.strategy === 'FAILOVER' && target.tries !== 'EACH' ? facts.attempts : Number.POSITIVE_INFINITY;
+  for (let place = from; place < from + target.models.length && contenders.length < most; place++) {
+    const { model } = candidates[place] as Candidate;
+    if (model.excluded !== null || (health.open[place] as number) > now) continue;
+    contenders.push({
+      place,
+      price: model.price,
+      quality: model.quality,
+      latency: health.latency[place] ?? null,
+      weight: target.weight,
+      slots: target.slots,
+    });
+  }
+  return contenders;
+}
+
+/** Those that do not rest, group by group; then those that do, the one that rests shortest first. */
+function inOrder(section: Section, usable: readonly UsableTarget[], inputs: PickInputs, picked: Picked) {
+  const counter = { turn: inputs.turn ?? 0, slot: inputs.slot };
+  const ordered: UsableTarget[] = [];
+  for (const group of groupsOf(
+    section,
+    usable.filter(({ restingUntil }) => restingUntil <= inputs.at),
+  )) {
+    const byPlace = new Map(group.map((target) => [target.contender.place, target]));
+    const contenders = group.map(({ contender }) => contender);
+    const { ranked, scores, isExploring } = rank(section.strategy, section.weights, contenders, counter);
+    if (scores) keepScores(contenders, scores, picked);
+    if (isExploring && picked.order.length + ordered.length === 0) picked.explored = ranked[0]?.place ?? null;
+    for (const { place } of ranked) ordered.push(byPlace.get(place) as UsableTarget);
+  }
+  const resting = usable
+    .filter(({ restingUntil }) => restingUntil > inputs.at)
+    .sort((a, b) => a.restingUntil - b.restingUntil);
+  return [...ordered, ...resting];
+}
+
+/** Targets in the best of the preferred regions come first; under MULTI, then those of the best priority. */
+function groupsOf(section: Section, usable: readonly UsableTarget[]): readonly (readonly UsableTarget[])[] {
+  const isGrouped = section.mode === 'MULTI' || usable.some(({ facts }) => facts.region !== usable[0]?.facts.region);
+  if (!isGrouped) return [usable];
+  const groups = new Map<string, UsableTarget[]>();
+  const rankOf = ({ region, priority }: TargetFacts) => [region, section.mode === 'MULTI' ? priority : 0] as const;
+  const sorted = [...usable].sort((a, b) => {
+    const [regionA, priorityA] = rankOf(a.facts);
+    const [regionB, priorityB] = rankOf(b.facts);
+    return regionA - regionB || priorityA - priorityB;
+  });
+  for (const target of sorted) {
+    const key = rankOf(target.facts).join();
+    const group = groups.get(key);
+    if (group) group.push(target);
+    else groups.set(key, [target]);
+  }
+  return [...groups.values()];
+}
+
+/** Takes the models of the targets into the plan, as `Tries` says. */
+function take(
+  { candidates, facts: { attempts } }: Field,
+  ordered: readonly UsableTarget[],
+  { order }: Picked,
+  taken: Set<number>,
+): void {
+  const takeOne = (place: number) => {
+    const { twin } = candidates[place] as Candidate;
+    if (taken.has(twin)) return;
+    taken.add(twin);
+    order.push(place);
+  };
+  for (const { facts, models } of ordered) {
+    if (facts.tries === 'EACH') models.forEach(takeOne);
+    else takeOne(models[0] as number);
+  }
+  for (const { facts, models } of ordered) {
+    if (facts.tries !== 'BEST_FIRST') continue;
+    for (let index = 1; index < models.length && order.length < attempts; index++) takeOne(models[index] as number);
+  }
+}
+
+function keepScores(contenders: readonly Contender[], scores: readonly number[], picked: Picked): void {
+  for (const [index, { place }] of contenders.entries()) picked.scores.set(place, scores[index] as number);
+}
+
+function spread({ resting, open, latency }: HealthFacts, count: number): Health {
+  const restingAt = new Array<number>(count).fill(0);
+  const openAt = new Array<number>(count).fill(0);
+  const latencyAt = new Array<number | null>(count).fill(null);
+  for (const place in resting) restingAt[+place] = resting[+place] ?? 0;
+  for (const place in open) openAt[+place] = open[+place] ?? Number.POSITIVE_INFINITY;
+  for (const place in latency) latencyAt[+place] = latency[+place] ?? null;
+  return { resting: restingAt, open: openAt, latency: latencyAt };
+}

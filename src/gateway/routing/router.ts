@@ -1,0 +1,151 @@
+import { OverloadedError } from '../../platform/errors.ts';
+import type { OwnKeys } from '../admission/caller.ts';
+import type { Target } from './candidates.ts';
+import type { Choice } from './choice.ts';
+import type { Decision, RoutingFact } from './decision.ts';
+import { type Candidate, factOf } from './facts.ts';
+import type { TargetHealth } from './health.ts';
+import { type Field, fieldOf, type Picked, pick } from './pick.ts';
+import { slotOf } from './slots.ts';
+import { Turns } from './turns.ts';
+
+/** What of a request decides, besides what its `model` means. */
+export interface Asking {
+  ownKeys: OwnKeys;
+  isStreamed: boolean;
+  /** What sticky requests have in common; null: nothing. */
+  stickyKey: string | null;
+  /** Milliseconds since 1970. */
+  at: number;
+}
+
+/** A choice from which one candidate was picked. */
+export interface Decided {
+  decision: Decision;
+  /** The candidates and their health as they were, for the record. */
+  facts: readonly [candidates: RoutingFact, health: RoutingFact];
+  /** Where to go, in this order; never empty. */
+  order: readonly Target[];
+  /** The others, which were not planned: a request that is too long for those may fit into one of them. */
+  others: () => readonly Target[];
+  field: Field;
+  picked: Picked;
+}
+
+interface View {
+  version: number;
+  field: Field;
+  health: RoutingFact;
+}
+
+/** Decisions look alike until something changes: what they see is put together once, and so is its name. */
+interface Views {
+  candidates: RoutingFact;
+  streamed: View | null;
+  whole: View | null;
+}
+
+const NO_HEALTH: View['health'] = factOf({});
+
+/** Picks for every request of this server: counts the turns, and keeps what the decisions were made from. */
+export class Router {
+  readonly health: TargetHealth;
+  readonly #turns = new Turns();
+  readonly #views = new WeakMap<Choice, Views>();
+
+  constructor(health: TargetHealth) {
+    this.health = health;
+  }
+
+  /**
+   * Picks, and counts the pick.
+   * @throws OverloadedError when every candidate failed so often that none is called for now
+   */
+  decide(choice: Choice, asking: Asking): Decided {
+    const views = this.#viewsOf(choice);
+    const { field, health } = this.#view(choice, views, asking);
+    const slot = asking.stickyKey === null ? null : slotOf(asking.stickyKey);
+    const { countedAs, countedTargets } = choice;
+    const inputs = {
+      at: asking.at,
+      turn: countedAs === null || slot !== null ? null : this.#turns.next(countedAs),
+      slot,
+      modelTurns: countedTargets.size === 0 ? null : this.#modelTurns(choice),
+    };
+    const picked = pick(field, inputs);
+    const [first] = picked.order;
+    if (first === undefined) throw this.#allOpen(choice, asking.at);
+    if (countedTargets.size > 0) this.#countTarget(choice, field.candidates[first] as Candidate);
+    const plan = picked.order.slice(0, choice.facts.attempts);
+    return {
+      decision: { candidates: views.candidates.id, health: health.id, ...inputs, plan },
+      facts: [views.candidates, health],
+      order: picked.order.map((place) => choice.targets[place] as Target),
+      others: () => unplanned(choice, picked.order),
+      field,
+      picked,
+    };
+  }
+
+  /** Names what a choice means now: equal names, equal candidates. */
+  meaningOf(choice: Choice): string {
+    return this.#viewsOf(choice).candidates.id;
+  }
+
+  /** How often the route was picked from on this server. */
+  picksOf(routeId: string): number {
+    return this.#turns.count(routeId);
+  }
+
+  #viewsOf(choice: Choice): Views {
+    const known = this.#views.get(choice);
+    if (known) return known;
+    const views: Views = { candidates: factOf(choice.facts), streamed: null, whole: null };
+    this.#views.set(choice, views);
+    return views;
+  }
+
+  #view(choice: Choice, views: Views, { ownKeys, isStreamed, at }: Asking): View {
+    const version = this.health.version(at);
+    const known = isStreamed ? views.streamed : views.whole;
+    if (known?.version === version) return known;
+    const kind = choice.usesLatency ? (isStreamed ? 'STREAMED' : 'WHOLE') : null;
+    const facts = this.health.factsOf(choice.targets, ownKeys, kind, at);
+    const isOrdinary = Object.keys(facts).length === 0;
+    const view: View = {
+      version,
+      field: fieldOf(choice.facts, facts, choice.candidates),
+      health: isOrdinary ? NO_HEALTH : factOf(facts),
+    };
+    if (isStreamed) views.streamed = view;
+    else views.whole = view;
+    return view;
+  }
+
+  #modelTurns({ facts, countedTargets }: Choice): number[] {
+    const count = facts.sections.reduce((sum, { targets }) => sum + targets.length, 0);
+    return Array.from({ length: count }, (_, index) => {
+      const key = countedTargets.get(index);
+      return key === undefined ? 0 : this.#turns.count(key);
+    });
+  }
+
+  #countTarget({ facts, countedTargets }: Choice, { target }: Candidate): void {
+    const index = facts.sections.flatMap(({ targets }) => targets).indexOf(target);
+    const key = countedTargets.get(index);
+    if (key !== undefined) this.#turns.next(key);
+  }
+
+  #allOpen({ route, targets }: Choice, now: number): OverloadedError {
+    const untils = targets.flatMap((target) => (target ? [this.health.openUntil(target)] : []));
+    const soonest = Math.min(...untils);
+    const seconds = Number.isFinite(soonest) ? Math.max(1, Math.ceil((soonest - now) / 1_000)) : 1;
+    const where = route ? `Every target of the route "${route.slug}"` : 'Every provider of this model';
+    return new OverloadedError(`${where} failed again and again, and is left alone for ${seconds} s.`, seconds);
+  }
+}
+
+function unplanned({ targets }: Choice, order: readonly number[]): readonly Target[] {
+  const planned = new Set(order);
+  return targets.filter((target, place): target is Target => target !== null && !planned.has(place));
+}
