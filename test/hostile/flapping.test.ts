@@ -26,7 +26,7 @@ let server: TestServer;
 const sandboxes: Sandbox[] = [];
 const weathers = new Map<string, Weather>();
 beforeAll(async () => {
-  server = await startServer({ ...LIMITS, rateLimitPerMinute: 0, circuitProbeSeconds: 1 });
+  server = await startServer({ ...LIMITS, rateLimitPerMinute: 0, circuitProbeMs: 1_000 });
   for (const [index, dialect] of DIALECTS.entries()) {
     const slug = `flapping-${index + 1}`;
     const sandbox = await startSandbox({ port: 0 });

@@ -10,7 +10,7 @@ const INTERVAL_MS = 1_000;
 /** How many calls in a row must fail for a circuit to open. */
 const FAILURES = 5;
 
-const stage = useStage({ circuitProbeSeconds: INTERVAL_MS / 1_000 });
+const stage = useStage({ circuitProbeMs: INTERVAL_MS });
 
 /** Sends many completions at the same time. */
 function crowd(scene: Scene, size: number): Promise<Seen[]> {

@@ -5,7 +5,7 @@ import { expectAgreement, ledgerOf } from './kit/ledger.ts';
 import { type Part, type Scene, useStage } from './kit/stage.ts';
 
 const INTERVAL_MS = 1_000;
-const stage = useStage({ circuitProbeSeconds: INTERVAL_MS / 1_000 });
+const stage = useStage({ circuitProbeMs: INTERVAL_MS });
 
 interface Arrival {
   /** Since the outage began, in milliseconds. */

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import type { TestServer } from '../../../kit/server.ts';
 import type { Seen } from './callers.ts';
 
@@ -23,13 +22,10 @@ interface Event {
   attempts?: unknown[];
 }
 
-const RESTARTED = readFileSync('schema.graphql', 'utf8').includes('type CompletionRestarted ')
-  ? '... on CompletionRestarted { provider model attemptCount }'
-  : '';
 const SUBSCRIPTION = `subscription ($input: CompletionInput!) { completion(input: $input) { __typename
   ... on CompletionStarted { requestId provider model route attemptCount }
   ... on CompletionDelta { text }
-  ${RESTARTED}
+  ... on CompletionRestarted { provider model attemptCount reason }
   ... on CompletionFinished { completion {
     text finishReason usage { inputTokens outputTokens } provider model route attempts { number } } }
   ... on CompletionFailed {
