@@ -12,13 +12,15 @@ import type { LedgerWriter } from './ledger/records.ts';
 import { ModelLists } from './model-lists.ts';
 import { toFailure, type WholeAnswer } from './relay.ts';
 import { type CachedAnswer, type Recording, ResponseCache } from './response-cache.ts';
+import type { Explanation } from './routing/explain.ts';
 import type { KeyRest } from './routing/keys.ts';
 import type { Plan, Step } from './routing/plan.ts';
 import { listModels } from './routing/resolve.ts';
 import { cachedOutcome, cancel, choiceOf, pause, type Run, startAnswer, startRun } from './run.ts';
 import { Settlements } from './settle.ts';
 import type { SnapshotKeeper } from './snapshot/keeper.ts';
-import { Steering } from './steering.ts';
+import type { RouteEntry } from './snapshot/snapshot.ts';
+import { type RouteState, type RouteWish, Steering } from './steering.ts';
 import type { Failure } from './upstream/failure.ts';
 import { Transport } from './upstream/transport.ts';
 import { breaksOff } from './verdict.ts';
@@ -79,6 +81,32 @@ export class Gateway {
   /** The names a caller may put in `model`, each with who answers. */
   models(caller: Caller): Map<string, string> {
     return listModels(this.#parts.snapshots.current, caller);
+  }
+
+  /**
+   * What a request to a route would be sent to now. Counts as a pick, as the request would.
+   * @throws ModelNotFoundError when nothing of the route can be used; OverloadedError when nothing of it is called for now
+   */
+  selectRoute(route: RouteEntry, caller: Caller, wish: RouteWish): Explanation {
+    return this.#steering.select(route, this.#parts.snapshots.current, caller, wish);
+  }
+
+  /** How the targets of a route do, as this server sees it. */
+  routeState(route: RouteEntry, caller: Caller): RouteState {
+    return this.#steering.stateOf(route, this.#parts.snapshots.current, caller);
+  }
+
+  /** A provider was asked whether it is there, without a completion. */
+  noteProbe(providerId: string, isThere: boolean): void {
+    this.#steering.health.noteProbe(providerId, isThere, Date.now());
+  }
+
+  /**
+   * Forgets the cached answers of a route.
+   * @returns how many there were
+   */
+  clearResponseCache(routeId: string): number {
+    return this.#cache.clear(routeId);
   }
 
   /**

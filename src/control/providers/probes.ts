@@ -108,7 +108,9 @@ export class Probes {
       await new Promise((resolve) => setTimeout(resolve, SECOND_LOOK_MS).unref());
       seen = await this.#look(provider);
     }
-    if (seen && this.#isStillSo(provider)) await this.#keep(provider.id, seen);
+    if (!seen || !this.#isStillSo(provider)) return;
+    this.#parts.gateway.noteProbe(provider.id, seen.status !== 'OFFLINE');
+    await this.#keep(provider.id, seen);
   }
 
   /** Whoever got another address or key meanwhile is tested for it; what was seen before says nothing of that. */

@@ -81,7 +81,8 @@ export function admit(
   };
 }
 
-function powerLevelOf(caller: Caller): PowerLevel {
+/** A user's own preference. */
+export function powerLevelOf(caller: Caller): PowerLevel {
   return (caller.kind !== 'ANONYMOUS' && caller.account.powerLevel) || 'BALANCED';
 }
 
