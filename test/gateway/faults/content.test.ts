@@ -42,13 +42,22 @@ describe.each(WAYS)('a provider that refuses the content of an answer %s', (way)
   it('in the middle: the caller has what was said, and why it ends', async () => {
     for (const dialect of ['OPENAI', 'ANTHROPIC', 'GEMINI'] as const) {
       const parts = [{ controls: 'fault=content-filter', dialect }, {}];
-      const { scene, seen, calls } = await play(stage, way, parts, { refusalPolicy: 'OTHER_TARGET' });
+      const { scene, seen, calls } = await play(stage, way, parts);
       expect(seen).toMatchObject({ error: null, isWhole: true, finishReason: 'content_filter' });
       const well = await ask(stage.server, scene.actors[0].healthy, way);
       expect(seen.text).not.toBe('');
       expect(well.text.startsWith(seen.text)).toBe(true);
       expect(calls).toEqual([1, 0]);
     }
+  });
+
+  it('in the middle, where the route passes refusals on: only an answer that nobody has seen comes from another', async () => {
+    const parts = [{ controls: 'fault=content-filter' }, {}];
+    const { scene, seen, calls } = await play(stage, way, parts, { refusalPolicy: 'OTHER_TARGET' });
+    const [, next] = scene.actors;
+    if (way === 'whole on /v1' && next) await expectWhole(stage, way, seen, next);
+    else expect(seen).toMatchObject({ error: null, isWhole: true, finishReason: 'content_filter' });
+    expect(calls).toEqual(way === 'whole on /v1' ? [1, 1] : [1, 0]);
   });
 
   const controls = 'fault=content-filter;faultAfter=0';
@@ -105,10 +114,17 @@ describe.each(WAYS)('a fallback that refuses to continue the assistant, for an a
     expect(calls).toEqual([3, 1]);
   });
 
-  it('is heard of when it is the first provider', async () => {
-    const { seen, calls } = await play(stage, way, [fallback, {}], {}, question);
+  it('is heard of when nobody else is there', async () => {
+    const { seen, calls } = await play(stage, way, [fallback], {}, question);
     expectError(seen, 'VALIDATION', 400);
     expect(seen.error?.message).toContain('does not support assistant message prefill');
-    expect(calls).toEqual([1, 0]);
+    expect(calls).toEqual([1]);
+  });
+
+  it('as the first provider gives the word to the next', async () => {
+    const { scene, seen, calls } = await play(stage, way, [fallback, {}], {}, question);
+    const [, next] = scene.actors;
+    if (next) await expectWhole(stage, way, seen, next, question);
+    expect(calls).toEqual([1, 1]);
   });
 });

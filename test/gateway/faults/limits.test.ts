@@ -6,9 +6,15 @@ import { useStage } from './kit/stage.ts';
 
 const stage = useStage();
 
-describe.each(WAYS)('a provider that limits its requests, asked by an answer %s', (way) => {
+const KEYS = [
+  ['with a key', ['sk-a-key-of-the-tests-1']],
+  ['without a key', []],
+] as const;
+const CASES = WAYS.flatMap((way) => KEYS.map(([name, keys]) => [name, way, keys] as const));
+
+describe.each(CASES)('a provider %s that limits its requests, asked by an answer %s', (_, way, keys) => {
   it('is called again after the time it asks for, where there is no other', async () => {
-    const parts = [{ controls: 'status=429;retryAfter=1;times=1' }];
+    const parts = [{ controls: 'status=429;retryAfter=1;times=1', keys }];
     const { scene, seen, calls, outcomes } = await play(stage, way, parts);
     await expectWhole(stage, way, seen, scene.actors[0]);
     expect(calls).toEqual([2]);
@@ -19,7 +25,7 @@ describe.each(WAYS)('a provider that limits its requests, asked by an answer %s'
 
   it('is waited for in whichever words it asks for time', async () => {
     for (const dialect of ['ANTHROPIC', 'GEMINI'] as const) {
-      const parts = [{ controls: 'status=429;retryAfter=1;times=1', dialect }];
+      const parts = [{ controls: 'status=429;retryAfter=1;times=1', keys, dialect }];
       const { scene, seen, calls } = await play(stage, way, parts);
       await expectWhole(stage, way, seen, scene.actors[0]);
       expect(calls).toEqual([2]);
@@ -28,7 +34,7 @@ describe.each(WAYS)('a provider that limits its requests, asked by an answer %s'
   });
 
   it('is not waited for where another one can answer, and is left alone for that time', async () => {
-    const parts = [{ controls: 'status=429;retryAfter=2;times=1' }, { dialect: 'ANTHROPIC' as const }];
+    const parts = [{ controls: 'status=429;retryAfter=2;times=1', keys }, { dialect: 'ANTHROPIC' as const }];
     const { scene, seen, calls, outcomes } = await play(stage, way, parts);
     const [first, second] = scene.actors;
     if (second) await expectWhole(stage, way, seen, second);
@@ -45,7 +51,7 @@ describe.each(WAYS)('a provider that limits its requests, asked by an answer %s'
   });
 
   it('is not waited for longer than half a minute: the caller is told when to come back', async () => {
-    const { seen, calls } = await play(stage, way, [{ controls: 'status=429;retryAfter=40' }]);
+    const { seen, calls } = await play(stage, way, [{ controls: 'status=429;retryAfter=40', keys }]);
     expectError(seen, 'RATE_LIMITED', 429);
     expect(calls).toEqual([1]);
     expect(seen.retryAfter).toBeGreaterThanOrEqual(38);
@@ -54,7 +60,7 @@ describe.each(WAYS)('a provider that limits its requests, asked by an answer %s'
   });
 
   it('is not waited for longer than the route has time', async () => {
-    const { seen, calls } = await play(stage, way, [{ controls: 'status=429;retryAfter=5' }], {
+    const { seen, calls } = await play(stage, way, [{ controls: 'status=429;retryAfter=5', keys }], {
       totalTimeoutMs: 2_000,
     });
     expectError(seen, 'RATE_LIMITED', 429);
@@ -64,7 +70,7 @@ describe.each(WAYS)('a provider that limits its requests, asked by an answer %s'
   });
 
   it('and does not say for how long, is left for another one at once', async () => {
-    const { scene, seen, calls } = await play(stage, way, [{ controls: 'status=429' }, {}]);
+    const { scene, seen, calls } = await play(stage, way, [{ controls: 'status=429', keys }, {}]);
     const [, second] = scene.actors;
     if (second) await expectWhole(stage, way, seen, second);
     expect(calls).toEqual([1, 1]);
@@ -72,14 +78,16 @@ describe.each(WAYS)('a provider that limits its requests, asked by an answer %s'
   });
 
   it('and does not say for how long, is told of when there is no other', async () => {
-    const { seen, ledger } = await play(stage, way, [{ controls: 'status=429' }]);
+    const { seen, ledger } = await play(stage, way, [{ controls: 'status=429', keys }]);
     expectError(seen, 'RATE_LIMITED', 429);
     expect(seen.retryAfter).toBeGreaterThan(0);
     expect(ledger.attempts.length).toBeLessThanOrEqual(4);
     expect(seen.ms).toBeLessThan(5_000);
   });
+});
 
-  it('by the key is called with its other key, and the limited one rests', async () => {
+describe.each(WAYS)('a provider that limits a key, asked by an answer %s', (way) => {
+  it('is called with its other key, and the limited one rests', async () => {
     const parts = [{ keys: ['sk-limited-0123456789', 'sk-fine-0123456789'] }, {}];
     const scene = await stage.set(parts);
     const [first] = scene.actors;
