@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { DialectName } from '../../src/gateway/upstream/dialect.ts';
 import { randomFrom } from '../../src/gateway/upstream/sandbox/digest.ts';
@@ -14,6 +15,7 @@ const SECONDS = Number(process.env.FLAPPING_SECONDS ?? 20);
 /** Of the weather; a run that failed is repeated with the seed that it tells. */
 const SEED = process.env.FLAPPING_SEED ?? String(Date.now());
 const STREAMS = 200;
+const LONGEST_WAIT_MS = 500;
 const ROUTE = 'flapping';
 const DIALECTS: readonly DialectName[] = ['OPENAI', 'ANTHROPIC', 'GEMINI', 'OPENAI'];
 /** A stream of about a second. */
@@ -100,7 +102,10 @@ it(`ends 200 streams at once complete or with a clear error while their targets 
     const mayRestart = way === 'subscribed to' || at % 2 === 0;
     const headers: Record<string, string> = mayRestart ? { 'x-signalbox-restart': 'allow' } : {};
     while (performance.now() < ends) {
-      all.push({ way, mayRestart, seen: await ask(server, ROUTE, way, { headers, sandbox: PACE }) });
+      const seen = await ask(server, ROUTE, way, { headers, sandbox: PACE });
+      all.push({ way, mayRestart, seen });
+      // As well-behaved clients do.
+      if (seen.retryAfter !== null) await delay(Math.min(seen.retryAfter * 1_000, LONGEST_WAIT_MS));
     }
   });
   await Promise.all(streams);

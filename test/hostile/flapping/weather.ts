@@ -3,13 +3,8 @@ import { createServer, type IncomingMessage, type ServerResponse, request as sen
 import type { AddressInfo } from 'node:net';
 import type { Sandbox } from '../../../src/gateway/upstream/sandbox/sandbox.ts';
 
-/** What a provider may be up to; each as often as it stands here. Empty: it is well. */
-const WEATHERS = [
-  '',
-  '',
-  '',
-  '',
-  '',
+/** What a provider may be up to between two spells in which it is well. */
+const STORMS = [
   'status=500',
   'status=503',
   'status=429',
@@ -27,7 +22,8 @@ const WEATHERS = [
   'fault=no-done',
 ] as const;
 
-const LONGEST_SPELL_MS = 1_200;
+const LONGEST_STORM_MS = 600;
+const LONGEST_CALM_MS = 2_400;
 
 /** A way to a sandbox on which the weather may change at random: every request has the weather of its time. */
 export interface Weather {
@@ -47,8 +43,8 @@ export async function startWeather(sandbox: Sandbox, base: string, random: () =>
   let now = '';
   let calls = 0;
   const change = () => {
-    now = WEATHERS[Math.floor(random() * WEATHERS.length)] ?? '';
-    timer = setTimeout(change, random() * LONGEST_SPELL_MS);
+    now = now === '' ? (STORMS[Math.floor(random() * STORMS.length)] ?? '') : '';
+    timer = setTimeout(change, random() * (now === '' ? LONGEST_CALM_MS : LONGEST_STORM_MS));
   };
   let timer: NodeJS.Timeout | undefined;
   const server = createServer({ keepAliveTimeout: 120_000 }, (request, response) => {
