@@ -1,3 +1,4 @@
+import { keepVersions } from './schema/route-versions.ts';
 import { createAdmin } from './seed/admin.ts';
 import type { SeedParts } from './seed/parts.ts';
 import { createProviders } from './seed/providers.ts';
@@ -25,7 +26,8 @@ export async function seed(parts: SeedParts): Promise<SeedResult> {
       if (seeded) return null;
       await tx.configuration.update({ where: { id: 1 }, data: { version: { increment: 1 } } });
       await createProviders(tx, parts);
-      await tx.route.create({ data: { slug: 'default', name: 'Default', aliases: [] } });
+      const { id } = await tx.route.create({ data: { slug: 'default', name: 'Default', aliases: [] } });
+      await keepVersions(tx, [id], null);
       return createAdmin(tx, settings);
     },
     { maxWait: 30_000, timeout: 60_000 },

@@ -62,7 +62,8 @@ const SELECTIONS: Record<string, string> = {
   requestLogged: 'id seq attempts { number }',
   provider: 'id slug models { nodes { name } totalCount }',
   providerKeys: 'id hint',
-  route: 'id slug targets { models percentage provider { slug } }',
+  route:
+    'id slug scoreWeights { cost } versions { nodes { version changedBy { id } content } totalCount pageInfo { endCursor } } targets { models percentage provider { slug } }',
   trafficSplit: 'isSplit route { slug } targets { percentage target { id } }',
   models: 'nodes { id slug inputPrice } totalCount pageInfo { endCursor }',
   model: 'id slug inputPrice',
@@ -109,6 +110,7 @@ const RIGHT: Record<string, () => object> = {
   TestProviderInput: () => ({ id: 'sandbox' }),
   CreateRouteInput: () => ({ name: `Hostile route ${++made}` }),
   UpdateRouteInput: () => ({ id: 'default' }),
+  ScoreWeightsInput: () => ({ cost: 40, latency: 40, quality: 20 }),
   RouteTargetInput: () => ({ provider: 'sandbox' }),
   SetTrafficSplitInput: () => ({ routeId: 'default' }),
   TrafficSplitTargetInput: () => ({ provider: 'sandbox', percentage: 100 }),

@@ -132,3 +132,22 @@ CREATE INDEX "rollup_series_target_id_idx" ON "rollup_series"("target_id");
 
 -- AddForeignKey
 ALTER TABLE "route_versions" ADD CONSTRAINT "route_versions_route_id_fkey" FOREIGN KEY ("route_id") REFERENCES "routes"("id") ON DELETE CASCADE ON UPDATE CASCADE;
+
+-- Routes from before have the version that they are at.
+INSERT INTO "route_versions" ("route_id", "version", "content", "created_at")
+SELECT r.id, r.version,
+       jsonb_build_object(
+         'id', r.id, 'slug', r.slug, 'name', r.name, 'aliases', COALESCE(r.aliases, '{}'), 'description', r.description,
+         'mode', r.mode, 'strategy', r.strategy, 'isActive', r.is_active, 'costWeight', NULL, 'latencyWeight', NULL,
+         'qualityWeight', NULL, 'allowsPowerLevel', false, 'stickyBy', NULL, 'maxRetries', 3, 'totalTimeoutMs', NULL,
+         'firstTokenTimeoutMs', NULL, 'stallTimeoutMs', NULL, 'fallbacks', '[]'::jsonb, 'preferredRegions', '[]'::jsonb,
+         'restartPolicy', 'NEVER', 'refusalPolicy', 'PROPAGATE', 'cacheTtlSeconds', NULL, 'config', '{}'::jsonb,
+         'version', r.version,
+         'targets', COALESCE((SELECT jsonb_agg(jsonb_build_object(
+                                       'id', t.id, 'providerId', t.provider_id, 'models', COALESCE(t.models, '{}'),
+                                       'priority', t.priority, 'weight', t.weight, 'strategy', 'FAILOVER',
+                                       'slots', '[]'::jsonb, 'metadata', t.metadata, 'position', t.position)
+                                     ORDER BY t.priority, t.position, t.id)
+                                FROM "route_targets" t WHERE t.route_id = r.id), '[]'::jsonb)),
+       r.updated_at
+  FROM "routes" r;

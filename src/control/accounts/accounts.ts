@@ -11,10 +11,12 @@ import { directOutcome, outcome } from '../schema/result.ts';
 import { type ApiKeyQuery, createApiKey, listApiKeys, revokeApiKey } from './api-keys.ts';
 import { CreateApiKey, LogIn, RefreshToken } from './input-types.ts';
 import { logIn, refreshToken, type SignIn } from './sign-in.ts';
+import './settings.ts';
 import { ApiKey, ApiKeyConnection, User } from './types.ts';
 
 export { changeAccounts } from './change-accounts.ts';
 export { hashPassword } from './passwords.ts';
+export { User } from './types.ts';
 
 /** The success of a mutation that signs somebody in. */
 function signInSuccess(name: string) {

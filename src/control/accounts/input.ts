@@ -1,8 +1,9 @@
 import { z } from 'zod';
-import { jsonObject, text } from '../schema/input-rules.ts';
+import { jsonObject, jsonObjectUpTo, text } from '../schema/input-rules.ts';
 import { PASSWORD_LENGTH } from './passwords.ts';
 
 const MOST_ROUTES = 100;
+const PREFERENCES_BYTES = 16 * 1024;
 
 const password = z
   .string()
@@ -31,6 +32,12 @@ export const createApiKeyInput = z.object({
   metadata: jsonObject.nullish(),
 });
 
+export const updateMySettingsInput = z.object({
+  powerLevel: z.enum(['ECO', 'BALANCED', 'PRECISION']).nullish(),
+  preferences: jsonObjectUpTo(PREFERENCES_BYTES).nullish(),
+});
+
 export type LogInInput = z.input<typeof logInInput>;
 export type RefreshTokenInput = z.input<typeof refreshTokenInput>;
 export type CreateApiKeyInput = z.input<typeof createApiKeyInput>;
+export type UpdateMySettingsInput = z.input<typeof updateMySettingsInput>;

@@ -60,7 +60,7 @@ builder.mutationFields((t) => ({
     type: Model,
     authScopes: { admin: true },
     description:
-      'Takes a model out of the catalog; its costs stay in the ledger. Refused while a target of a route names it. `<provider>/<model>` still sends to it, without its limits and the prices that were set here: disable it to forbid that. Admins only.',
+      'Takes a model out of the catalog; its costs stay in the ledger. Refused while a target of a route names it, or a route falls back on its name and no other model has it. `<provider>/<model>` still sends to it, without its limits and the prices that were set here: disable it to forbid that. Admins only.',
     args: { id: t.arg.id({ required: true, description: 'Its id or its slug.' }) },
     errors: outcome('model', 'The model as it was.', ModelNotFoundError, ConflictError),
     resolve: (_root, { id }, { services, caller }) => deleteModel(services, caller, id),

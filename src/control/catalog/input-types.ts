@@ -46,6 +46,10 @@ const properties = (t: Fields) => ({
   priceTiers: t.field({ type: [PriceTierInput], description: 'Other prices for long inputs, up to 10.' }),
   contextTokens: t.int({ description: 'Tokens of input and output that fit together; null: unknown.' }),
   maxOutputTokens: t.int({ description: 'Most tokens of one answer; null: unknown.' }),
+  quality: t.int({
+    description:
+      'How good it is, 0 to 100; routes with the strategies BALANCED and CUSTOM go by it. Null: unknown, which counts as the median of the models it competes with.',
+  }),
   isEnabled: t.boolean({ description: 'Whether completions may go to it. Of a new model by default true.' }),
 });
 

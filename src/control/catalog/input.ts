@@ -47,6 +47,7 @@ const properties = {
   ...prices,
   contextTokens: tokens.nullish(),
   maxOutputTokens: tokens.nullish(),
+  quality: whole(0, 100).nullish(),
   isEnabled: z.boolean().nullish(),
 };
 

@@ -19,6 +19,8 @@ export interface CatalogModel {
   priceSource: StatedPrice['source'] | null;
   contextTokens: number | null;
   maxOutputTokens: number | null;
+  /** 0 to 100; null: unknown. */
+  quality: number | null;
   isEnabled: boolean;
   version: number;
   discoveredAt: Date | null;
@@ -39,7 +41,7 @@ type Client = Pick<Transaction, '$queryRaw'>;
 
 const COLUMNS = Prisma.sql`m.id, m.name, m.display_name AS "displayName", m.description, v.components AS price,
   CASE WHEN m.override_price_version_id IS NOT NULL THEN 'OVERRIDE' WHEN v.id IS NOT NULL THEN 'CATALOG' END AS "priceSource",
-  m.context_tokens AS "contextTokens", m.max_output_tokens AS "maxOutputTokens", m.is_enabled AS "isEnabled",
+  m.context_tokens AS "contextTokens", m.max_output_tokens AS "maxOutputTokens", m.quality, m.is_enabled AS "isEnabled",
   m.version, m.discovered_at AS "discoveredAt", m.missing_since AS "missingSince", m.created_at AS "createdAt", m.updated_at AS "updatedAt", p.id AS "providerId",
   p.slug AS "providerSlug", p.name AS "providerName", p.kind::text AS "providerKind"`;
 const SOURCE = Prisma.sql`models m JOIN providers p ON p.id = m.provider_id

@@ -85,6 +85,10 @@ export const Model = builder.objectRef<CatalogModel>('Model').implement({
       nullable: true,
       description: 'Most tokens of one answer; null when unknown.',
     }),
+    quality: t.exposeInt('quality', {
+      nullable: true,
+      description: 'How good it is, 0 to 100. Null: unknown; it counts as the median of the models it competes with.',
+    }),
     isEnabled: t.exposeBoolean('isEnabled', {
       description: 'Whether completions may go to it, provided that its provider is enabled.',
     }),

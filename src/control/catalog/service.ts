@@ -4,6 +4,8 @@ import { ConflictError, ModelNotFoundError, ProviderNotFoundError, shorten } fro
 import { byIdOrSlug } from '../schema/by-id-or-slug.ts';
 import { changeConfiguration, type Transaction } from '../schema/change-configuration.ts';
 import type { Services } from '../schema/context.ts';
+import { requireNoFallbackOnModel } from '../schema/fallbacks.ts';
+import { listNames } from '../schema/list-names.ts';
 import { parseInput } from '../schema/parse-input.ts';
 import { requireVersion } from '../schema/require-version.ts';
 import { type CreateModelInput, createModelInput, type UpdateModelInput, updateModelInput } from './input.ts';
@@ -58,7 +60,7 @@ export async function updateModel(
 /**
  * Takes a model out of the catalog. What it has cost stays in the ledger, with its price.
  * @returns the model as it was.
- * @throws ModelNotFoundError, ConflictError while a route sends to it by name, which would go nowhere.
+ * @throws ModelNotFoundError, ConflictError while a route sends to it or falls back on it by name, which would go nowhere.
  */
 export async function deleteModel(services: CatalogServices, caller: Caller, idOrSlug: string): Promise<CatalogModel> {
   return changeConfiguration(services, caller, async (tx, record) => {
@@ -69,6 +71,7 @@ export async function deleteModel(services: CatalogServices, caller: Caller, idO
       orderBy: { slug: 'asc' },
     });
     if (routes.length > 0) throw namedBy(model, routes);
+    await requireNoFallbackOnModel(tx, model);
     await tx.model.delete({ where: { id: model.id } });
     record({ action: 'DELETED', subject: 'MODEL', id: model.id, name: slugOf(model) });
     return model;
@@ -86,7 +89,7 @@ async function requireModel(tx: Transaction, services: CatalogServices, idOrSlug
 }
 
 function namedBy(model: CatalogModel, routes: { slug: string }[]): ConflictError {
-  const names = routes.map(({ slug }) => `"${slug}"`).join(', ');
+  const names = listNames(routes.map(({ slug }) => slug));
   return new ConflictError(
     `The model "${slugOf(model)}" is named by targets of the routes ${names}; take it out of them first, or disable it.`,
   );

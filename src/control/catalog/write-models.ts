@@ -37,6 +37,7 @@ export async function writeModels(
       override_price_version_id: priceId('OVERRIDE', old?.overrideId),
       context_tokens: input.contextTokens === undefined ? (old?.contextTokens ?? null) : input.contextTokens,
       max_output_tokens: input.maxOutputTokens === undefined ? (old?.maxOutputTokens ?? null) : input.maxOutputTokens,
+      quality: input.quality === undefined ? (old?.quality ?? null) : input.quality,
       is_enabled: input.isEnabled ?? old?.isEnabled ?? true,
       place: index,
     };
@@ -48,19 +49,21 @@ export async function writeModels(
   });
   await tx.$executeRaw`
     INSERT INTO models (id, provider_id, name, display_name, description, price_version_id,
-                        override_price_version_id, context_tokens, max_output_tokens, is_enabled, position)
+                        override_price_version_id, context_tokens, max_output_tokens, quality, is_enabled, position)
     SELECT m.id, ${providerId}::uuid, m.name, m.display_name, m.description, m.price_version_id,
-           m.override_price_version_id, m.context_tokens, m.max_output_tokens, m.is_enabled, last.position + 1 + m.place
+           m.override_price_version_id, m.context_tokens, m.max_output_tokens, m.quality, m.is_enabled,
+           last.position + 1 + m.place
       FROM jsonb_to_recordset(${JSON.stringify(rows)}::jsonb)
            AS m(id uuid, name text, display_name text, description text, price_version_id text,
-                override_price_version_id text, context_tokens int, max_output_tokens int, is_enabled boolean, place int),
+                override_price_version_id text, context_tokens int, max_output_tokens int, quality int, is_enabled boolean,
+                place int),
            (SELECT COALESCE(max(position), ${FIRST_POSITION - 1}::int) AS position
               FROM models WHERE provider_id = ${providerId}::uuid) AS last
         ON CONFLICT (provider_id, name) DO UPDATE
        SET display_name = EXCLUDED.display_name, description = EXCLUDED.description,
            price_version_id = EXCLUDED.price_version_id,
            override_price_version_id = EXCLUDED.override_price_version_id, context_tokens = EXCLUDED.context_tokens,
-           max_output_tokens = EXCLUDED.max_output_tokens, is_enabled = EXCLUDED.is_enabled,
+           max_output_tokens = EXCLUDED.max_output_tokens, quality = EXCLUDED.quality, is_enabled = EXCLUDED.is_enabled,
            version = models.version + 1, updated_at = now()`;
 }
 

@@ -11,7 +11,7 @@ const TrafficSplitTargetInput = builder.inputType('TrafficSplitTargetInput', {
     provider: t.id({ required: true, description: 'The provider’s id or slug.' }),
     models: t.stringList({
       description:
-        'Names of that provider’s models, up to 100, in the order in which they are tried. Default: its first enabled one.',
+        'Names of that provider’s models, up to 100, in order of preference. Default: all enabled ones of its provider; the first one unless the target’s strategy says otherwise; the others stand in last.',
     }),
     percentage: t.int({ required: true, description: 'Its share of the requests, 0 to 100. 0: none at all.' }),
     metadata: t.field({ type: 'JSON', description: 'What callers want to keep with it. Default: as it was, or `{}`.' }),

@@ -1,7 +1,14 @@
 import type { Caller } from '../../gateway/admission/caller.ts';
 import { ValidationError, type ValidationIssue } from '../../platform/errors.ts';
 import { mayServe } from '../providers/providers.ts';
-import { findRoute, findTargets, mergeTargets, replaceTargets, type WantedTarget } from '../routes/routes.ts';
+import {
+  findRoute,
+  findTargets,
+  mergeTargets,
+  NO_SCORE_WEIGHTS,
+  replaceTargets,
+  type WantedTarget,
+} from '../routes/routes.ts';
 import { changeConfiguration } from '../schema/change-configuration.ts';
 import type { Services } from '../schema/context.ts';
 import { parseInput } from '../schema/parse-input.ts';
@@ -25,7 +32,10 @@ export async function setTrafficSplit(
     const weighed = wanted.targets.map(({ percentage, ...target }) => ({ ...target, weight: percentage }));
     const targets = await findTargets(tx, services, weighed);
     requireUsable(targets);
-    await tx.route.update({ where: { id: route.id }, data: { strategy: 'WEIGHTED', version: { increment: 1 } } });
+    await tx.route.update({
+      where: { id: route.id },
+      data: { strategy: 'WEIGHTED', ...NO_SCORE_WEIGHTS, version: { increment: 1 } },
+    });
     await replaceTargets(tx, route.id, mergeTargets(route.targets, targets));
     record({ action: 'UPDATED', subject: 'ROUTE', id: route.id, name: route.slug });
     return route.id;

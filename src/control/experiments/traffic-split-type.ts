@@ -1,4 +1,4 @@
-import { percentageOf, Route, RouteStrategyEnum, RouteTarget, WEIGHED } from '../routes/routes.ts';
+import { IN_ORDER, percentageOf, Route, RouteStrategyEnum, RouteTarget, WEIGHED } from '../routes/routes.ts';
 import { builder } from '../schema/builder.ts';
 
 const TrafficSplitTarget = builder.prismaObject('RouteTarget', {
@@ -32,7 +32,7 @@ export const TrafficSplit = builder.prismaObject('Route', {
     targets: t.relation('targets', {
       type: TrafficSplitTarget,
       description: 'All targets of the route, in the order of their priority.',
-      query: { orderBy: [{ priority: 'asc' }, { position: 'asc' }, { id: 'asc' }] },
+      query: IN_ORDER,
     }),
   }),
 });

@@ -46,6 +46,15 @@ async function clearDefaultRoute(tx: Transaction, record: (change: Change) => vo
   });
   if (route._count.targets === 0 && route.strategy === 'FAILOVER') return;
   await tx.routeTarget.deleteMany({ where: { routeId: route.id } });
-  await tx.route.update({ where: { id: route.id }, data: { strategy: 'FAILOVER', version: { increment: 1 } } });
+  await tx.route.update({
+    where: { id: route.id },
+    data: {
+      strategy: 'FAILOVER',
+      costWeight: null,
+      latencyWeight: null,
+      qualityWeight: null,
+      version: { increment: 1 },
+    },
+  });
   record({ action: 'UPDATED', subject: 'ROUTE', id: route.id, name: DEFAULT_ROUTE });
 }

@@ -2,9 +2,9 @@ import type { Caller } from '../../gateway/admission/caller.ts';
 import { ConflictError, NotFoundError } from '../../platform/errors.ts';
 import { isUuid } from '../../platform/ids.ts';
 import { changeConfiguration, type Transaction } from '../schema/change-configuration.ts';
+import { requireNoFallbackOnProvider } from '../schema/fallbacks.ts';
+import { listNames } from '../schema/list-names.ts';
 import { activeProviderId, findProvider, mayServe, type ProviderServices } from './checks.ts';
-
-const MOST_NAMED_ROUTES = 10;
 
 /** A provider that is gone. */
 export interface DeletedProvider {
@@ -20,7 +20,7 @@ export interface DeletedKey {
 
 /**
  * Deletes a provider with its keys, models and health. What it did stays on the ledger.
- * @throws ProviderNotFoundError, ConflictError while it is the active one or routes have targets on it.
+ * @throws ProviderNotFoundError, ConflictError while it is the active one, or routes have targets on it or fall back on it.
  */
 export async function deleteProvider(
   services: ProviderServices,
@@ -32,6 +32,7 @@ export async function deleteProvider(
     if ((await activeProviderId(tx)) === id)
       throw new ConflictError(`The provider "${slug}" is the active one; activate another one first.`);
     await requireNoTargets(tx, id, slug);
+    await requireNoFallbackOnProvider(tx, slug);
     await tx.provider.delete({ where: { id } });
     record({ action: 'DELETED', subject: 'PROVIDER', id, name: slug });
     return { id, slug };
@@ -45,10 +46,9 @@ async function requireNoTargets(tx: Transaction, providerId: string, slug: strin
     orderBy: { slug: 'asc' },
   });
   if (routes.length === 0) return;
-  const named = routes.slice(0, MOST_NAMED_ROUTES).map((route) => `"${route.slug}"`);
-  const more = routes.length > named.length ? ` and ${routes.length - named.length} more` : '';
+  const named = listNames(routes.map((route) => route.slug));
   throw new ConflictError(
-    `Routes have targets on the provider "${slug}": ${named.join(', ')}${more}. Take it out of them first, or delete them.`,
+    `Routes have targets on the provider "${slug}": ${named}. Take it out of them first, or delete them.`,
   );
 }
 

@@ -28,6 +28,10 @@ export const CreateProvider = builder.inputType('CreateProviderInput', {
     timeoutMs: t.int({
       description: 'Longest time of one upstream call, 1,000 to 3,600,000 milliseconds. Default: 600,000.',
     }),
+    region: t.string({
+      description:
+        'Where it computes, in words of your own, up to 50 characters: `eu`, `us-east-1`. Routes may prefer regions.',
+    }),
     apiKey: t.string({ description: 'Its key. Stored encrypted, and never shown again.' }),
     models: t.field({
       type: [ModelInput],
@@ -38,12 +42,15 @@ export const CreateProvider = builder.inputType('CreateProviderInput', {
 
 export const UpdateProvider = builder.inputType('UpdateProviderInput', {
   description:
-    'Changes to a provider. A field that is left out stays as it is, and so does one that is null, except `baseUrl` and `dialect`.',
+    'Changes to a provider. A field that is left out stays as it is, and so does one that is null, except `baseUrl`, `dialect` and `region`.',
   fields: (t) => ({
     id: t.id({ required: true, description: 'Its id or its slug.' }),
     version: t.int({ description: 'The `version` that the change is based on. A stale one is refused. Default: any.' }),
     name: t.string({ description: 'The name for people, up to 100 characters.' }),
-    slug: t.string({ description: 'Lower-case letters, digits and dashes, up to 63; unique.' }),
+    slug: t.string({
+      description:
+        'Lower-case letters, digits and dashes, up to 63; unique. It cannot change while routes fall back on `<slug>/<model>`.',
+    }),
     kind: t.field({ type: ProviderKindEnum, description: 'What it is.' }),
     baseUrl: t.string({ description: 'Where it is. Null: the kind’s default.' }),
     dialect: t.field({ type: DialectEnum, description: 'What it speaks, for CUSTOM and SANDBOX. Null: OPENAI.' }),
@@ -54,6 +61,7 @@ export const UpdateProvider = builder.inputType('UpdateProviderInput', {
     }),
     priority: t.int({ description: 'Lower is tried earlier when another provider fails.' }),
     timeoutMs: t.int({ description: 'Longest time of one upstream call, 1,000 to 3,600,000 milliseconds.' }),
+    region: t.string({ description: 'Where it computes, in words of your own, up to 50 characters. Null: not said.' }),
     models: t.field({ type: [ModelInput], description: 'Models to add or update, up to 500. The others stay.' }),
   }),
 });

@@ -21,12 +21,14 @@ const properties = {
   isEnabled: z.boolean().nullish(),
   priority: priority.nullish(),
   timeoutMs: timeoutMs.nullish(),
+  region: text(50).nullish(),
   models: modelsInput.nullish(),
 };
 
 export const createProviderInput = z.object({ name, apiKey: providerKey.nullish(), ...properties });
 
-/** A field that is absent or null stays as it is, except `baseUrl: null` and `dialect: null`: the kind's default. */
+/** A field that is absent or null stays as it is, except `baseUrl: null` and `dialect: null`: the kind's
+ * default, and `region: null`: not said. */
 export const updateProviderInput = z.object({
   id: z.string(),
   version: z.int().nullish(),

@@ -38,6 +38,10 @@ export const Provider = builder.prismaObject('Provider', {
     }),
     priority: t.exposeInt('priority', { description: 'Lower is tried earlier when another provider fails.' }),
     timeoutMs: t.exposeInt('timeoutMs', { description: 'Longest time of one upstream call, in milliseconds.' }),
+    region: t.exposeString('region', {
+      nullable: true,
+      description: 'Where it computes, in the operator’s words; routes may prefer regions. Null: not said.',
+    }),
     version: t.exposeInt('version', { description: 'Goes up with each change; give it to `updateProvider`.' }),
     keyHint: t.string({
       nullable: true,

@@ -91,7 +91,7 @@ builder.mutationFields((t) => ({
     type: DeleteProviderSuccess,
     authScopes: { admin: true },
     description:
-      'Deletes a provider with its keys and models; its requests stay on the ledger. Not the active one, and not while routes have targets on it. Admins only.',
+      'Deletes a provider with its keys and models; its requests stay on the ledger. Not the active one, and not while routes have targets on it or fall back on it. Admins only.',
     args: { id: t.arg.id({ required: true, description: 'Its id or its slug.' }) },
     errors: directOutcome(ProviderNotFoundError, ConflictError),
     resolve: (_root, { id }, { services, caller }) => deleteProvider(services, caller, id),

@@ -3,6 +3,7 @@ import { choosesDialect, inferKind } from '../../gateway/upstream/kinds.ts';
 import { uuidv7 } from '../../platform/ids.ts';
 import { writeModels } from '../catalog/catalog.ts';
 import { changeConfiguration } from '../schema/change-configuration.ts';
+import { requireNoFallbackOnProvider } from '../schema/fallbacks.ts';
 import { parseInput } from '../schema/parse-input.ts';
 import { requireVersion } from '../schema/require-version.ts';
 import { requireFreeNames, slugOf } from '../schema/slugs.ts';
@@ -50,6 +51,7 @@ export async function createProvider(
         kind,
         dialect: choosesDialect(kind) ? (wanted.dialect ?? null) : null,
         baseUrl: wanted.baseUrl ?? null,
+        region: wanted.region ?? null,
         isEnabled: wanted.isEnabled ?? canServe,
         isOpenToOwnKeys: wanted.isEnabled ?? true,
         ...(wanted.priority == null ? {} : { priority: wanted.priority }),
@@ -66,7 +68,8 @@ export async function createProvider(
 /**
  * Changes the fields that the input names, and adds or updates the models it names.
  * @returns the provider's id.
- * @throws ValidationError, ProviderNotFoundError, ConflictError when the version is stale or the slug taken.
+ * @throws ValidationError, ProviderNotFoundError, ConflictError when the version is stale, the slug taken, or
+ *   routes fall back on the provider by the slug that goes.
  */
 export async function updateProvider(
   services: ProviderServices,
@@ -82,7 +85,10 @@ export async function updateProvider(
     const dialect = wanted.dialect === undefined ? provider.dialect : wanted.dialect;
     requireBaseUrl(kind, baseUrl);
     requireKnownDialect(kind, wanted.dialect ?? null);
-    if (wanted.slug && wanted.slug !== provider.slug) await requireFreeNames(tx, [wanted.slug]);
+    if (wanted.slug && wanted.slug !== provider.slug) {
+      await requireFreeNames(tx, [wanted.slug]);
+      await requireNoFallbackOnProvider(tx, provider.slug);
+    }
     const isEnabled = wanted.isEnabled ?? provider.isEnabled;
     if (isEnabled && !mayServe(kind, provider.keys.length)) throw keyNeeded('isEnabled', provider.slug);
     if (!isEnabled && provider.isEnabled) await requireInactive(tx, provider);
@@ -93,6 +99,7 @@ export async function updateProvider(
         ...(wanted.slug == null ? {} : { slug: wanted.slug }),
         ...(wanted.priority == null ? {} : { priority: wanted.priority }),
         ...(wanted.timeoutMs == null ? {} : { timeoutMs: wanted.timeoutMs }),
+        ...(wanted.region === undefined ? {} : { region: wanted.region }),
         kind,
         dialect: choosesDialect(kind) ? dialect : null,
         baseUrl,

@@ -7,6 +7,11 @@ import type { Transaction } from '../schema/change-configuration.ts';
 import type { Services } from '../schema/context.ts';
 import { readBack, type Wanted } from '../schema/read-back.ts';
 
+/** As the gateway goes through the targets of a route. */
+export const IN_ORDER = {
+  orderBy: [{ priority: 'asc' }, { position: 'asc' }, { id: 'asc' }],
+} satisfies Prisma.Route$targetsArgs;
+
 /** How Prisma finds a route by id, slug or alias; none of them looks like another's. */
 export function byName(idOrName: string): Prisma.RouteWhereInput {
   if (isUuid(idOrName)) return { id: idOrName };
@@ -15,7 +20,7 @@ export function byName(idOrName: string): Prisma.RouteWhereInput {
 }
 
 /**
- * The route with this id, slug or alias, with its targets.
+ * The route with this id, slug or alias, with its targets in their order.
  * @throws RouteNotFoundError
  */
 export async function findRoute(
@@ -23,7 +28,7 @@ export async function findRoute(
   { snapshots }: Pick<Services, 'snapshots'>,
   idOrName: string,
 ): Promise<Route & { targets: RouteTarget[] }> {
-  const route = await tx.route.findFirst({ where: byName(idOrName), include: { targets: true } });
+  const route = await tx.route.findFirst({ where: byName(idOrName), include: { targets: IN_ORDER } });
   if (route) return route;
   const nearest = nearestNames(idOrName, snapshots.current.routes.keys());
   const hint = nearest.length > 0 ? ` Did you mean ${nearest.join(', ')}?` : '';

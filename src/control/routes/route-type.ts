@@ -1,34 +1,27 @@
 import { DEFAULT_ROUTE } from '../../gateway/routing/resolve.ts';
 import type { Snapshot } from '../../gateway/snapshot/snapshot.ts';
-import { Provider } from '../providers/providers.ts';
 import { builder } from '../schema/builder.ts';
-import { enumOf } from '../schema/enum-of.ts';
+import { pageArgs, pageComplexity } from '../schema/connections.ts';
 import { listComplexity } from '../schema/list-complexity.ts';
-import { percentageOf, WEIGHED } from './percentage.ts';
+import { RefusalPolicyEnum, RestartPolicyEnum, RouteModeEnum, RouteStrategyEnum, StickyKeyEnum } from './enums.ts';
+import { IN_ORDER } from './lookup.ts';
+import { RouteVersionConnection } from './version-type.ts';
+import { routeVersionsPage } from './versions.ts';
 
-export const RouteModeEnum = enumOf('RouteMode', 'What a client may say after a route’s name.', {
-  AUTO: 'Nothing: the strategy picks the target.',
-  SPECIFIC:
-    'A hint: `<route>/<provider>`, `<route>/<model>` or `<route>/<provider>/<model>` narrows the targets, and the strategy picks among those.',
-  MULTI:
-    'Nothing. Targets of the same priority are a group: the strategy picks within the first group, and the next group stands in once all of it has failed.',
+interface Scores {
+  cost: number;
+  latency: number;
+  quality: number;
+}
+
+const ScoreWeights = builder.objectRef<Scores>('ScoreWeights').implement({
+  description: 'How much each thing counts in the score of a target under the strategy CUSTOM; the sum is 100.',
+  fields: (t) => ({
+    cost: t.exposeInt('cost', { description: 'The blended price, in percent.' }),
+    latency: t.exposeInt('latency', { description: 'The live median latency, in percent.' }),
+    quality: t.exposeInt('quality', { description: 'The quality of the model, in percent.' }),
+  }),
 });
-
-export const RouteStrategyEnum = enumOf(
-  'RouteStrategy',
-  'How a route picks one of its targets that can be used now. When the pick fails, the others stand in.',
-  {
-    FAILOVER: 'The first by priority; the next ones stand in.',
-    ROUND_ROBIN: 'Each in turn, on every server by itself; those that follow in the rotation stand in.',
-    WEIGHTED:
-      'The traffic split: each exactly as often as its weight says, on every server by itself; the heaviest others stand in. What cannot be used leaves its share to the others. Weight 0 gets nothing.',
-    COST: 'The cheapest first, by blended price: three parts input, one part output. Those without a price come last.',
-    LATENCY:
-      'The fastest first, by the live median on every server by itself. One that is not known yet gets a share of the requests until it is.',
-    BALANCED: 'The best first by cost (40%), latency (40%) and quality (20%), each relative to the other candidates.',
-    CUSTOM: 'The best first by cost, latency and quality, by the route’s own weights.',
-  },
-);
 
 export const Route = builder.prismaObject('Route', {
   description: 'A named virtual model: clients put its slug or an alias in `model`. Admins only.',
@@ -43,6 +36,60 @@ export const Route = builder.prismaObject('Route', {
       type: RouteStrategyEnum,
       description: 'How a target is picked. Without targets it makes no difference.',
     }),
+    scoreWeights: t.field({
+      type: ScoreWeights,
+      nullable: true,
+      description: 'What counts how much under the strategy CUSTOM. Null under the others.',
+      select: { costWeight: true, latencyWeight: true, qualityWeight: true },
+      resolve: ({ costWeight, latencyWeight, qualityWeight }) =>
+        costWeight === null || latencyWeight === null || qualityWeight === null
+          ? null
+          : { cost: costWeight, latency: latencyWeight, quality: qualityWeight },
+    }),
+    allowsPowerLevel: t.exposeBoolean('allowsPowerLevel', {
+      description: 'Whether the power level of a request, or of its user, narrows the targets.',
+    }),
+    stickyBy: t.expose('stickyBy', {
+      type: StickyKeyEnum,
+      nullable: true,
+      description: 'Which requests always go to the same target under the strategy WEIGHTED. Null: none.',
+    }),
+    maxRetries: t.exposeInt('maxRetries', { description: 'Most upstream calls after the first one that failed.' }),
+    totalTimeoutMs: t.exposeInt('totalTimeoutMs', {
+      nullable: true,
+      description:
+        'Longest time of a completion, all its upstream calls together, in milliseconds. Null: no limit but that of each provider.',
+    }),
+    firstTokenTimeoutMs: t.exposeInt('firstTokenTimeoutMs', {
+      nullable: true,
+      description:
+        'Longest time of an upstream call until its first token, in milliseconds. Null: the server’s setting.',
+    }),
+    stallTimeoutMs: t.exposeInt('stallTimeoutMs', {
+      nullable: true,
+      description: 'Longest silence in a stream that has begun, in milliseconds. Null: the server’s setting.',
+    }),
+    fallbacks: t.exposeStringList('fallbacks', {
+      description:
+        'What is tried after all of its targets, in this order: routes, `provider/model` or models. What cannot be used is skipped, and a route’s own fallbacks are not followed.',
+    }),
+    preferredRegions: t.exposeStringList('preferredRegions', {
+      description: 'Targets whose provider has one of these regions come first, in this order.',
+    }),
+    restartPolicy: t.expose('restartPolicy', {
+      type: RestartPolicyEnum,
+      description: 'What happens when an answer that has begun breaks off.',
+    }),
+    refusalPolicy: t.expose('refusalPolicy', {
+      type: RefusalPolicyEnum,
+      description: 'What happens when a provider refuses a request for its content.',
+    }),
+    cacheTtlSeconds: t.exposeInt('cacheTtlSeconds', {
+      nullable: true,
+      description:
+        'How long a whole answer serves equal requests of the same caller, in seconds; such an answer costs nothing. Null: not at all.',
+    }),
+    config: t.expose('config', { type: 'JSON', description: 'What admins keep with it.' }),
     isActive: t.exposeBoolean('isActive', { description: 'Whether clients can use it.' }),
     isDefault: t.boolean({
       description: 'Whether it is the one for requests that name no model.',
@@ -50,51 +97,20 @@ export const Route = builder.prismaObject('Route', {
       resolve: ({ slug }) => slug === DEFAULT_ROUTE,
     }),
     version: t.exposeInt('version', { description: 'Goes up with each change; give it to `updateRoute`.' }),
+    versions: t.field({
+      type: RouteVersionConnection,
+      description: 'How it was after each of its changes, newest first. The last 1,000 are kept.',
+      args: pageArgs(),
+      complexity: pageComplexity,
+      resolve: ({ id }, page, context) => routeVersionsPage(context, id, page),
+    }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was created.' }),
     updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When it was changed last.' }),
     targets: t.relation('targets', {
       description:
         'Where it sends, in the order of their priority. Empty: to the active provider, then to the others by priority.',
       complexity: listComplexity(targetsOfRoute),
-      query: { orderBy: [{ priority: 'asc' }, { position: 'asc' }, { id: 'asc' }] },
-    }),
-  }),
-});
-
-export const RouteTarget = builder.prismaObject('RouteTarget', {
-  description: 'One place that a route sends to; in an experiment, a variant. Admins only.',
-  fields: (t) => ({
-    id: t.exposeID('id', {
-      description: 'A UUIDv7. It stays the same as long as the route has a target with this provider and these models.',
-    }),
-    provider: t.prismaField({
-      type: Provider,
-      nullable: true,
-      description: 'The provider it sends to. Null: it is gone, and the target is skipped.',
-      // Prisma reads what is asked for in one turn of the event loop together.
-      select: { providerId: true },
-      resolve: (query, { providerId }, _args, { services }) =>
-        services.prisma.provider.findUnique({ ...query, where: { id: providerId } }),
-    }),
-    models: t.exposeStringList('models', {
-      description:
-        'Names of that provider’s models, in the order in which they are tried. Empty: its first enabled one; with a hint, all of its enabled ones.',
-    }),
-    priority: t.exposeInt('priority', { description: 'Lower is tried earlier.' }),
-    weight: t.exposeInt('weight', {
-      description: 'Its share under the strategy WEIGHTED, relative to the others’. 0: none at all.',
-    }),
-    percentage: t.float({
-      nullable: true,
-      description: 'Its share of the route’s requests under the strategy WEIGHTED, in percent. Null under the others.',
-      select: WEIGHED,
-      resolve: percentageOf,
-    }),
-    metadata: t.field({
-      type: 'JSON',
-      description: 'What callers keep with it.',
-      select: { metadata: true },
-      resolve: ({ metadata }) => metadata,
+      query: IN_ORDER,
     }),
   }),
 });

@@ -7,10 +7,13 @@ import { byName, readRoute } from './lookup.ts';
 import { Route } from './route-type.ts';
 import { createRoute, deleteRoute, updateRoute } from './service.ts';
 
+export { NO_SCORE_WEIGHTS } from './columns.ts';
+export { RouteStrategyEnum } from './enums.ts';
 export { MOST_TARGETS, targetInput } from './input.ts';
-export { byName, findRoute, readRoute } from './lookup.ts';
+export { byName, findRoute, IN_ORDER, readRoute } from './lookup.ts';
 export { percentageOf, WEIGHED } from './percentage.ts';
-export { Route, RouteStrategyEnum, RouteTarget } from './route-type.ts';
+export { Route } from './route-type.ts';
+export { RouteTarget } from './target-type.ts';
 export { findTargets, mergeTargets, replaceTargets, type WantedTarget } from './targets.ts';
 
 builder.queryFields((t) => ({
@@ -66,9 +69,9 @@ builder.mutationFields((t) => ({
     type: Route,
     authScopes: { admin: true },
     description:
-      'Deletes a route with its targets; what it did stays on the ledger. API keys that are limited to it lose it. The route `default` stays. Admins only.',
+      'Deletes a route with its targets; what it did stays on the ledger. API keys that are limited to it lose it. Refused while another route falls back on it, and for the route `default`. Admins only.',
     args: { id: t.arg.id({ required: true, description: 'Its id, its slug or one of its aliases.' }) },
-    errors: outcome('route', 'The route as it was.', ValidationError, RouteNotFoundError),
+    errors: outcome('route', 'The route as it was.', ValidationError, RouteNotFoundError, ConflictError),
     resolve: (query, _root, { id }, { services, caller }) => deleteRoute(services, caller, id, query),
   }),
 }));

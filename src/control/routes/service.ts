@@ -5,14 +5,17 @@ import { invalid } from '../../platform/errors.ts';
 import { uuidv7 } from '../../platform/ids.ts';
 import { changeConfiguration } from '../schema/change-configuration.ts';
 import type { Services } from '../schema/context.ts';
+import { requireNoFallbackOnRoute } from '../schema/fallbacks.ts';
 import { parseInput } from '../schema/parse-input.ts';
 import type { Wanted } from '../schema/read-back.ts';
 import { requireVersion } from '../schema/require-version.ts';
 import { requireFreeNames, slugOf } from '../schema/slugs.ts';
 import { requireConsistent, requireDefaultServes } from './checks.ts';
+import { changed, newRoute, type RouteColumns } from './columns.ts';
+import { requireResolvable } from './fallbacks.ts';
 import { type CreateRouteInput, createRouteInput, type UpdateRouteInput, updateRouteInput } from './input.ts';
 import { findRoute, readRoute } from './lookup.ts';
-import { findTargets, mergeTargets, replaceTargets } from './targets.ts';
+import { divideSlots, findTargets, hasNoSlots, mergeTargets, replaceTargets } from './targets.ts';
 
 type RouteServices = Pick<Services, 'prisma' | 'snapshots'>;
 
@@ -22,53 +25,42 @@ type RouteServices = Pick<Services, 'prisma' | 'snapshots'>;
  */
 export async function createRoute(services: RouteServices, caller: Caller, input: CreateRouteInput): Promise<string> {
   const wanted = parseInput(createRouteInput, input);
-  const route = {
-    id: uuidv7(),
-    slug: wanted.slug ?? slugOf(wanted.name, 'route'),
-    name: wanted.name,
-    aliases: wanted.aliases ?? [],
-    description: wanted.description ?? null,
-    mode: wanted.mode ?? 'AUTO',
-    strategy: wanted.strategy ?? 'FAILOVER',
-    isActive: wanted.isActive ?? true,
-  };
+  const id = uuidv7();
+  const route = changed(newRoute(slugOf(wanted.name, 'route'), wanted.name), wanted);
   await changeConfiguration(services, caller, async (tx, record) => {
     const targets = mergeTargets([], await findTargets(tx, services, wanted.targets ?? []));
-    requireConsistent({ ...route, targets });
+    requireConsistent(route, targets, wanted);
     await requireFreeNames(tx, [route.slug, ...route.aliases]);
-    await tx.route.create({ data: route });
-    await replaceTargets(tx, route.id, targets);
-    record({ action: 'CREATED', subject: 'ROUTE', id: route.id, name: route.slug });
+    await requireResolvable(tx, services, route.fallbacks);
+    await tx.route.create({ data: { id, ...route } });
+    await replaceTargets(tx, id, targets);
+    record({ action: 'CREATED', subject: 'ROUTE', id, name: route.slug });
   });
-  return route.id;
+  return id;
 }
 
 /**
  * Changes the fields that the input names.
  * @returns the route's id.
- * @throws ValidationError, RouteNotFoundError, ProviderNotFoundError, ConflictError when the version is stale, or the
- *   slug or an alias is taken.
+ * @throws ValidationError, RouteNotFoundError, ProviderNotFoundError, ConflictError when the version is stale, the slug
+ *   or an alias taken, or a name goes by which other routes fall back on it.
  */
 export async function updateRoute(services: RouteServices, caller: Caller, input: UpdateRouteInput): Promise<string> {
   const wanted = parseInput(updateRouteInput, input);
   return changeConfiguration(services, caller, async (tx, record) => {
-    const old = await findRoute(tx, services, wanted.id);
+    const { targets: oldTargets, ...old } = await findRoute(tx, services, wanted.id);
     requireVersion(`route "${old.slug}"`, old.version, wanted.version);
-    const route = {
-      slug: wanted.slug ?? old.slug,
-      name: wanted.name ?? old.name,
-      aliases: wanted.aliases ?? old.aliases,
-      description: wanted.description === undefined ? old.description : wanted.description,
-      mode: wanted.mode ?? old.mode,
-      strategy: wanted.strategy ?? old.strategy,
-      isActive: wanted.isActive ?? old.isActive,
-    };
-    const targets = wanted.targets && mergeTargets(old.targets, await findTargets(tx, services, wanted.targets));
+    const route = changed(old as RouteColumns, wanted);
+    const targets = wanted.targets && mergeTargets(oldTargets, await findTargets(tx, services, wanted.targets));
     requireDefaultServes(old, route.slug, route.isActive);
-    requireConsistent({ ...route, targets: targets ?? old.targets });
-    await requireFreeNames(tx, [route.slug, ...route.aliases], old.id);
+    requireConsistent(route, targets ?? oldTargets, wanted);
+    const names = [route.slug, ...route.aliases];
+    await requireFreeNames(tx, names, old.id);
+    const gone = [old.slug, ...old.aliases].filter((name) => !names.includes(name));
+    await requireNoFallbackOnRoute(tx, old.id, gone);
+    await requireResolvable(tx, services, wanted.fallbacks ?? []);
     await tx.route.update({ where: { id: old.id }, data: { ...route, version: { increment: 1 } } });
-    if (targets) await replaceTargets(tx, old.id, targets);
+    if (targets || hasNoSlots(oldTargets)) await replaceTargets(tx, old.id, targets ?? divideSlots(oldTargets));
     record({ action: 'UPDATED', subject: 'ROUTE', id: old.id, name: route.slug });
     return old.id;
   });
@@ -78,7 +70,7 @@ export async function updateRoute(services: RouteServices, caller: Caller, input
  * Deletes a route with its targets. API keys that are limited to it are not changed: they can use nothing by it.
  * @param query what is to be read of the route before it is gone
  * @returns the route as it was.
- * @throws RouteNotFoundError, ValidationError for the route `default`.
+ * @throws RouteNotFoundError, ValidationError for the route `default`, ConflictError while others fall back on it.
  */
 export async function deleteRoute(
   services: RouteServices,
@@ -87,11 +79,12 @@ export async function deleteRoute(
   query: Wanted,
 ): Promise<Route> {
   return changeConfiguration(services, caller, async (tx, record) => {
-    const { id, slug } = await findRoute(tx, services, idOrName);
+    const { id, slug, aliases } = await findRoute(tx, services, idOrName);
     if (slug === DEFAULT_ROUTE) {
       const message = 'The route "default" cannot be deleted: it serves requests that name no model.';
       throw invalid('id', message);
     }
+    await requireNoFallbackOnRoute(tx, id, [slug, ...aliases]);
     const route = await readRoute(tx, query, id);
     await tx.route.delete({ where: { id } });
     record({ action: 'DELETED', subject: 'ROUTE', id, name: slug });

@@ -1,5 +1,6 @@
 import { nearestNames } from '../../gateway/routing/nearest.ts';
-import type { Prisma, Provider, RouteTarget } from '../../generated/prisma/client.ts';
+import { reassign } from '../../gateway/routing/slots.ts';
+import type { ModelStrategy, Prisma, Provider, RouteTarget } from '../../generated/prisma/client.ts';
 import { ProviderNotFoundError, shorten, ValidationError, type ValidationIssue } from '../../platform/errors.ts';
 import { isUuid, uuidv7 } from '../../platform/ids.ts';
 import { storable } from '../../platform/storable.ts';
@@ -12,6 +13,7 @@ export interface NamedTarget {
   /** Id or slug. */
   provider: string;
   models?: string[] | null | undefined;
+  strategy?: ModelStrategy | null | undefined;
   priority?: number | null | undefined;
   weight?: number | null | undefined;
   metadata?: unknown;
@@ -30,7 +32,7 @@ export type FoundProvider = Provider & {
 };
 
 /** A target as it is stored, but for its route. */
-export type TargetRow = Omit<RouteTarget, 'routeId' | 'metadata'> & { metadata: Prisma.InputJsonValue };
+export type TargetRow = Omit<RouteTarget, 'routeId'>;
 
 const DEFAULT_PRIORITY = 100;
 const EXISTING = { keys: { select: { id: true } }, models: { select: { name: true, isEnabled: true } } } as const;
@@ -61,11 +63,11 @@ export async function findTargets(
 
 /**
  * The rows of these targets. One with the same provider and models as one that is there is the same: it keeps its id,
- * and what the input does not say.
+ * and what the input does not say. The slots of sticky keys are divided by the new weights.
  */
 export function mergeTargets(existing: readonly RouteTarget[], wanted: readonly WantedTarget[]): TargetRow[] {
   const byKey = new Map(existing.map((target) => [keyOf(target), target]));
-  return wanted.map(({ provider, models, priority, weight, metadata }, position) => {
+  const rows = wanted.map(({ provider, models, strategy, priority, weight, metadata }, position): TargetRow => {
     const old = byKey.get(keyOf({ providerId: provider.id, models }));
     return {
       id: old?.id ?? uuidv7(),
@@ -74,17 +76,34 @@ export function mergeTargets(existing: readonly RouteTarget[], wanted: readonly 
       models,
       priority: priority ?? old?.priority ?? DEFAULT_PRIORITY,
       weight: weight ?? old?.weight ?? 1,
-      strategy: old?.strategy ?? 'FAILOVER',
+      strategy: strategy ?? old?.strategy ?? 'FAILOVER',
       slots: old?.slots ?? [],
-      metadata: (metadata ?? old?.metadata ?? {}) as Prisma.InputJsonValue,
+      metadata: (metadata ?? old?.metadata ?? {}) as Prisma.JsonValue,
     };
   });
+  return divideSlots(rows);
+}
+
+/** The same targets with the slots of sticky keys divided by their weights; as few slots change hands as can be. */
+export function divideSlots(rows: readonly TargetRow[]): TargetRow[] {
+  const slots = reassign(
+    rows.map((row) => row.slots),
+    rows.map(({ weight }) => weight),
+  );
+  return rows.map((row, place) => ({ ...row, slots: slots[place] ?? [] }));
+}
+
+/** Whether these targets are from before there were slots. */
+export function hasNoSlots(targets: readonly { slots: number[] }[]): boolean {
+  return targets.length > 0 && targets.every(({ slots }) => slots.length === 0);
 }
 
 /** Two statements, however many. */
 export async function replaceTargets(tx: Transaction, routeId: string, rows: readonly TargetRow[]): Promise<void> {
   await tx.routeTarget.deleteMany({ where: { routeId } });
-  await tx.routeTarget.createMany({ data: rows.map((row) => ({ ...row, routeId })) });
+  await tx.routeTarget.createMany({
+    data: rows.map((row) => ({ ...row, metadata: row.metadata as Prisma.InputJsonValue, routeId })),
+  });
 }
 
 /** By id and by slug, as they were named. */

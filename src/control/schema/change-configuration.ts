@@ -3,6 +3,7 @@ import { CONFIGURATION_CHANNEL } from '../../gateway/snapshot/keeper.ts';
 import type { Prisma } from '../../generated/prisma/client.ts';
 import { publishEvent } from '../../platform/events/feed.ts';
 import type { Services } from './context.ts';
+import { keepVersions } from './route-versions.ts';
 
 /** A Prisma client inside a transaction. */
 export type Transaction = Prisma.TransactionClient;
@@ -30,7 +31,8 @@ export interface ConfigurationEvent {
 /**
  * The one way to change what the gateway's snapshot holds. Locks the configuration's version, so changes happen one
  * after the other and a check made inside `change` holds until its commit. Returns once this server serves the change.
- * @param change says what it did to `record`, for those who watch. Throws to refuse: nothing is written then, and the
+ * @param change says what it did to `record`, for those who watch; of a route that it changed, the version that it is at
+ *   then is kept. Throws to refuse: nothing is written then, and the
  *   version stays what it was.
  */
 export async function changeConfiguration<T>(
@@ -46,8 +48,14 @@ export async function changeConfiguration<T>(
     });
     const changes: Change[] = [];
     const result = await change(tx, (one) => changes.push(one));
-    await tx.$executeRaw`SELECT pg_notify(${CONFIGURATION_CHANNEL}, ${version.toString()})`;
     const changedBy = caller.kind === 'ANONYMOUS' ? null : caller.account.id;
+    const routes = changes.filter(({ subject, action }) => subject === 'ROUTE' && action !== 'DELETED');
+    await keepVersions(
+      tx,
+      routes.map(({ id }) => id),
+      changedBy,
+    );
+    await tx.$executeRaw`SELECT pg_notify(${CONFIGURATION_CHANNEL}, ${version.toString()})`;
     await publishEvent(tx, 'CONFIGURATION', {
       version: version.toString(),
       changedBy,

@@ -36,6 +36,14 @@ export const jsonObject = z.unknown().transform((value, context): Record<string,
   return z.NEVER;
 });
 
+/** The same, of so many bytes at most as JSON is written. */
+export function jsonObjectUpTo(bytes: number) {
+  return jsonObject.refine(
+    (value) => Buffer.byteLength(JSON.stringify(value)) <= bytes,
+    `must be at most ${bytes / 1024} KiB as JSON`,
+  );
+}
+
 export function whole(min: number, max: number) {
   return z.int(`must be a whole number from ${min} to ${max}`).min(min).max(max);
 }

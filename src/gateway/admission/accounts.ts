@@ -2,6 +2,7 @@ import type { Pool } from 'pg';
 import { hashApiKey, type SecretBox } from '../../platform/crypto.ts';
 import { OverloadedError } from '../../platform/errors.ts';
 import type { Log } from '../../platform/log.ts';
+import type { PowerLevel } from '../routing/power-level.ts';
 import { ownKeyContext } from '../snapshot/seal-context.ts';
 import type { ProviderKey } from '../snapshot/snapshot.ts';
 import type { Account, IssuedKey, Role, Tier } from './caller.ts';
@@ -33,6 +34,7 @@ interface AccountRow {
   role: Role;
   tier: Tier;
   is_active: boolean;
+  power_level: PowerLevel;
   /** Null: none. */
   own_keys: OwnKeyRow[] | null;
 }
@@ -53,7 +55,7 @@ interface AccountSource {
 
 const KEY_COLUMNS = `hash, id, owner_id, name, is_admin, COALESCE(allowed_routes, '{}') AS allowed_routes,
   rate_limit_per_minute, expires_at, revoked_at`;
-const ACCOUNT_COLUMNS = `id, email, name, role::text, tier::text, is_active,
+const ACCOUNT_COLUMNS = `id, email, name, role::text, tier::text, is_active, power_level::text,
   (SELECT json_agg(json_build_object('id', k.id, 'providerId', k.provider_id,
                                      'ciphertext', encode(k.ciphertext, 'base64'),
                                      'masterKeyVersion', k.master_key_version))
@@ -146,9 +148,9 @@ export class AccountCache {
     }
   }
 
-  async #toAccount({ id, email, name, role, tier, is_active, own_keys }: AccountRow): Promise<Account> {
+  async #toAccount({ id, email, name, role, tier, is_active, power_level, own_keys }: AccountRow): Promise<Account> {
     await this.#secretBox.learn((own_keys ?? []).map(({ masterKeyVersion }) => masterKeyVersion));
-    const account = { id, email, name, role, tier, isActive: is_active };
+    const account = { id, email, name, role, tier, isActive: is_active, powerLevel: power_level };
     if (own_keys === null) return account;
     return { ...account, ownKeys: new Map(own_keys.map((row) => [row.providerId, this.#openOwnKey(row, id)])) };
   }

@@ -83,7 +83,7 @@ export function admit(
 
 /** A user's own preference. */
 export function powerLevelOf(caller: Caller): PowerLevel {
-  return (caller.kind !== 'ANONYMOUS' && caller.account.powerLevel) || 'BALANCED';
+  return caller.kind === 'ANONYMOUS' ? 'BALANCED' : caller.account.powerLevel;
 }
 
 /** With the route's id, so that the splits of two routes are independent of each other. */

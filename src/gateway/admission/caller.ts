@@ -17,8 +17,8 @@ export interface Account {
   role: Role;
   tier: Tier;
   isActive: boolean;
-  /** Which models routes that allow it narrow their candidates to; absent: BALANCED. */
-  powerLevel?: PowerLevel;
+  /** For routes that allow it, where a request says nothing. */
+  powerLevel: PowerLevel;
   /** Absent: they have none. */
   ownKeys?: OwnKeys;
 }

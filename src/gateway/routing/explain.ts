@@ -103,7 +103,7 @@ function reasonOf(
     return `${why}: number ${position} of the plan.`;
   }
   if (isOrdered) return `The plan ends after ${facts.attempts} calls.`;
-  if (twin !== place && picked.order.some((other) => candidates[other]?.twin === twin))
+  if (picked.order.some((other) => other !== place && candidates[other]?.twin === twin))
     return 'The same model of the same provider is in the plan already.';
   const fallback = facts.sections[section]?.fallback;
   return fallback

@@ -23,6 +23,8 @@ export interface Field {
   facts: CandidateFacts;
   candidates: readonly Candidate[];
   health: Health;
+  /** What each candidate competes with. */
+  contenders: readonly Contender[];
 }
 
 /** What a pick goes by besides its field; the rest of a `Decision`. */
@@ -55,7 +57,12 @@ export function fieldOf(
   health: HealthFacts,
   candidates: readonly Candidate[] = candidatesIn(facts),
 ): Field {
-  return { facts, candidates, health: spread(health, candidates.length) };
+  const spreadOut = spread(health, candidates.length);
+  const contenders = candidates.map(({ place, target, model: { price, quality } }): Contender => {
+    const { weight, slots } = target;
+    return { place, price, quality, latency: spreadOut.latency[place] ?? null, weight, slots };
+  });
+  return { facts, candidates, health: spreadOut, contenders };
 }
 
 /**
@@ -92,14 +99,25 @@ function usableTargets(
     const contenders = contendersOf(field, facts, place, inputs.at);
     place += facts.models.length;
     if (contenders.length === 0) continue;
-    const turn = inputs.modelTurns?.[from.target + index] ?? 0;
-    const { ranked, scores } = rank(facts.strategy, null, contenders, { turn, slot: null });
-    if (scores && contenders.length > 1) keepScores(contenders, scores, picked);
+    const ranked =
+      contenders.length === 1 ? contenders : rankModels(facts, contenders, inputs, from.target + index, picked);
     const contender = ranked[0] as Contender;
     const restingUntil = field.health.resting[contender.place] as number;
     usable.push({ facts, models: ranked.map((one) => one.place), restingUntil, contender });
   }
   return usable;
+}
+
+function rankModels(
+  { strategy }: TargetFacts,
+  contenders: readonly Contender[],
+  { modelTurns }: PickInputs,
+  target: number,
+  picked: Picked,
+): readonly Contender[] {
+  const { ranked, scores } = rank(strategy, null, contenders, { turn: modelTurns?.[target] ?? 0, slot: null });
+  if (scores) keepScores(contenders, scores, picked);
+  return ranked;
 }
 
 /** The models of a target that can be used now. */
@@ -111,14 +129,7 @@ function contendersOf(field: Field, target: TargetFacts, from: number, now: numb
   for (let place = from; place < from + target.models.length && contenders.length < most; place++) {
     const { model } = candidates[place] as Candidate;
     if (model.excluded !== null || (health.open[place] as number) > now) continue;
-    contenders.push({
-      place,
-      price: model.price,
-      quality: model.quality,
-      latency: health.latency[place] ?? null,
-      weight: target.weight,
-      slots: target.slots,
-    });
+    contenders.push(field.contenders[place] as Contender);
   }
   return contenders;
 }

@@ -79,9 +79,10 @@ export function owns(ranges: readonly number[], slot: number): boolean {
 
 function byScore(contenders: readonly Contender[], weights: ScoreWeights, turn: number): Ranking {
   const scores = scoresOf(contenders, weights);
+  const unknown = ({ latency }: Contender) => Number(weights.latency > 0 && latency === null);
   const best = contenders
     .map((contender, index) => ({ contender, score: scores[index] as number }))
-    .sort((a, b) => b.score - a.score)
+    .sort((a, b) => b.score - a.score || unknown(a.contender) - unknown(b.contender))
     .map(({ contender }) => contender);
   const cold = weights.latency > 0 ? contenders.filter(({ latency }) => latency === null) : [];
   if (cold.length === 0 || contenders.length < 2) return { ranked: best, scores, isExploring: false };

@@ -28,8 +28,10 @@ export function scoresOf(items: readonly Rated[], weights: ScoreWeights): number
   const cheapest = least(items.map(({ price }) => price)) ?? 0;
   const latencies = known(items.map(({ latency }) => latency));
   const fastest = latencies[0] ?? 1;
-  const usualLatency = middleOf(latencies) ?? 1;
-  const usualQuality = middleOf(known(items.map(({ quality }) => quality))) ?? MIDDLE_QUALITY;
+  const qualities = known(items.map(({ quality }) => quality));
+  // Between two in the middle the worse one, so that nobody is preferred for being unknown.
+  const usualLatency = latencies[latencies.length >> 1] ?? 1;
+  const usualQuality = qualities[(qualities.length - 1) >> 1] ?? MIDDLE_QUALITY;
   return items.map(({ price, latency, quality }) => {
     const cost = price === null ? 0 : (cheapest + PRICE_GRAIN) / (price + PRICE_GRAIN);
     const speed = fastest / Math.max(1, latency ?? usualLatency);
@@ -47,8 +49,4 @@ function least(values: readonly (number | null)[]): number | null {
   let found: number | null = null;
   for (const value of values) if (value !== null && (found === null || value < found)) found = value;
   return found;
-}
-
-function middleOf(ascending: readonly number[]): number | null {
-  return ascending[(ascending.length - 1) >> 1] ?? null;
 }

@@ -3,7 +3,7 @@ import type { ConfigurationEvent } from '../../../src/control/schema/change-conf
 import { startServer, type TestServer } from '../../kit/server.ts';
 
 const MODEL = `id slug name displayName description providerSlug inputPrice outputPrice cacheReadPrice cacheWritePrice
-  contextTokens maxOutputTokens isEnabled version createdAt updatedAt`;
+  contextTokens maxOutputTokens quality isEnabled version createdAt updatedAt`;
 const FAILURES = '... on Error { code message }';
 const DETAILS: Record<string, string> = {
   createModel: '... on ValidationError { issues { path } } ... on ProviderNotFoundError { availableProviders }',
@@ -80,6 +80,7 @@ describe('createModel', () => {
       cacheReadPrice: '0.1',
       contextTokens: 1_000,
       maxOutputTokens: 100,
+      quality: 100,
     });
     expect(model).toMatchObject({
       slug: `${provider}/m`,
@@ -93,6 +94,7 @@ describe('createModel', () => {
       cacheWritePrice: null,
       contextTokens: 1_000,
       maxOutputTokens: 100,
+      quality: 100,
       isEnabled: true,
       version: 1,
     });
@@ -169,6 +171,21 @@ describe('updateModel', () => {
     expect(Date.parse(model.updatedAt)).toBeGreaterThan(Date.parse(made.model.updatedAt));
     expect(entry()).toMatchObject({ isEnabled: false, contextTokens: 10 });
     expect(await lastChanges()).toEqual([{ action: 'UPDATED', subject: 'MODEL', id: model.id, name: `${provider}/m` }]);
+  });
+
+  it('keeps its quality until another is said, or none; the input of its provider says it too', async () => {
+    await create({ quality: 71 });
+    expect(entry()?.quality).toBe(71);
+    expect((await update({ description: 'New' })).model.quality).toBe(71);
+    expect((await update({ quality: 0 })).model.quality).toBe(0);
+    expect((await update({ quality: null })).model.quality).toBeNull();
+    expect(entry()?.quality).toBeNull();
+    await server.query(
+      'mutation($id: ID!) { updateProvider(input: { id: $id, models: [{ name: "m", quality: 9 }] }) { __typename } }',
+      { id: provider },
+    );
+    expect((await find(`${provider}/m`))?.quality).toBe(9);
+    for (const quality of [-1, 101]) expect((await update({ quality })).issues).toEqual([{ path: 'quality' }]);
   });
 
   it('replaces all prices together, and forgets what is null', async () => {

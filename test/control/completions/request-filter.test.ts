@@ -108,6 +108,14 @@ it('Postgres and memory agree on which requests fit a filter', async () => {
 
 const admin = {
   kind: 'USER',
-  account: { id: uuidv7(), email: 'a@b', name: null, role: 'ADMIN', tier: 'FREE', isActive: true },
+  account: {
+    id: uuidv7(),
+    email: 'a@b',
+    name: null,
+    role: 'ADMIN',
+    tier: 'FREE',
+    isActive: true,
+    powerLevel: 'BALANCED',
+  },
   expiresAt: 0,
 } as const satisfies Caller;

@@ -5,7 +5,7 @@ import { startServer, type TestServer } from '../../kit/server.ts';
 import { executeWith } from '../execute.ts';
 
 const KEY = 'sk-live-0123456789abcdefa1b2';
-const PROVIDER = `id slug name kind baseUrl isEnabled isActive priority timeoutMs version keyHint
+const PROVIDER = `id slug name kind baseUrl isEnabled isActive priority timeoutMs region version keyHint
   models { nodes { name displayName inputPrice outputPrice cacheReadPrice cacheWritePrice contextTokens maxOutputTokens isEnabled } }`;
 const FAILURES = `... on Error { code message } ... on ValidationError { issues { path message } }`;
 
@@ -85,6 +85,7 @@ describe('createProvider', () => {
       isActive: false,
       priority: 100,
       timeoutMs: 600_000,
+      region: null,
       version: 1,
       keyHint: 'sk-…a1b2',
     });
@@ -145,6 +146,7 @@ describe('createProvider', () => {
     ['a key with white space', { apiKey: `${KEY} ` }, ['apiKey']],
     ['a key that is too long', { apiKey: 'k'.repeat(4097) }, ['apiKey']],
     ['a negative priority', { priority: -1 }, ['priority']],
+    ['a region of 51 characters', { region: 'x'.repeat(51) }, ['region']],
     ['a timeout under a second', { timeoutMs: 999 }, ['timeoutMs']],
     ['a negative price', { models: [{ name: 'm', inputPrice: '-1', outputPrice: '1' }] }, ['models.0.inputPrice']],
     [
@@ -185,6 +187,17 @@ describe('updateProvider', () => {
       models: { nodes: [{ name: 'm', inputPrice: '1' }] },
     });
     expect(server.services.snapshots.current.providersById.get(id)).toMatchObject({ name: 'Y', timeoutMs: 5_000 });
+  });
+
+  it('keeps its region until another is said, or none', async () => {
+    const { id, region } = await make({ region: ' eu-west ' });
+    expect(region).toBe('eu-west');
+    const served = () => server.services.snapshots.current.providersById.get(id)?.region;
+    expect(served()).toBe('eu-west');
+    expect((await change('updateProvider', { id, priority: 8 })).provider.region).toBe('eu-west');
+    expect((await change('updateProvider', { id, region: 'us' })).provider.region).toBe('us');
+    expect((await change('updateProvider', { id, region: null })).provider.region).toBeNull();
+    expect(served()).toBeNull();
   });
 
   it('adds new models behind the others and updates those that are named', async () => {

@@ -1,8 +1,10 @@
 import { expect } from 'vitest';
 import type { TestServer } from '../../kit/server.ts';
 
-export const TARGET = 'id provider { slug } models priority weight percentage metadata';
-export const ROUTE = `id slug name description aliases mode strategy isActive isDefault version targets { ${TARGET} }`;
+export const TARGET = 'id provider { slug } models strategy priority weight percentage metadata';
+export const ROUTE = `id slug name description aliases mode strategy scoreWeights { cost latency quality } isActive
+  allowsPowerLevel stickyBy maxRetries totalTimeoutMs firstTokenTimeoutMs stallTimeoutMs fallbacks preferredRegions
+  restartPolicy refusalPolicy cacheTtlSeconds config isDefault version targets { ${TARGET} }`;
 export const FAILURES = '... on Error { code message } ... on ValidationError { issues { path message } }';
 
 export interface Target {
@@ -69,6 +71,12 @@ export async function findRoute(server: TestServer, id: string): Promise<Route |
     { id },
   );
   return data.route;
+}
+
+/** The slots of sticky keys that each of the route's targets owns, as they are served. */
+export function slotsOf(server: TestServer, slug: string): (readonly number[])[] {
+  const { targets = [] } = server.services.snapshots.current.routes.get(slug) ?? {};
+  return targets.map(({ slots }) => slots);
 }
 
 /** A provider that can be used, with these models; nothing answers at its address. */

@@ -24,11 +24,15 @@ afterAll(async () => {
   await server.close();
 });
 
-async function countStatements(operation: string): Promise<number> {
+async function countStatements(
+  operation: string,
+  variables: Record<string, unknown> = {},
+  part = '"slug":"p0"',
+): Promise<number> {
   statements = 0;
-  const { data, errors } = await executeWith(server, { prisma }, operation);
+  const { data, errors } = await executeWith(server, { prisma }, operation, variables);
   expect(errors).toBeUndefined();
-  expect(JSON.stringify(data)).toContain('"slug":"p0"');
+  expect(JSON.stringify(data)).toContain(part);
   return statements;
 }
 
@@ -54,3 +58,44 @@ test.each([`route(id: "ID") { ${WHOLE} }`, `trafficSplit(routeId: "ID") { ${SPLI
     expect(ten).toBeLessThanOrEqual(6);
   },
 );
+
+const VERSIONS = 'versions(first: 100) { totalCount nodes { version content changedBy { email } } }';
+
+test('the versions of routes cost the same for a few and for many, by one and by several people', async () => {
+  const few = await countStatements(`{ route(id: "r0") { ${VERSIONS} } }`, {}, '"version":1');
+  for (let change = 0; change < 20; change++)
+    await changeRoute(server, 'updateRoute', { id: 'r1', name: `n${change}` });
+  const user = await server.services.prisma.user.create({ data: { email: 'a@b.test', passwordHash: 'none' } });
+  const { count } = await server.services.prisma.routeVersion.updateMany({
+    where: { version: { in: [3, 5] } },
+    data: { changedBy: user.id },
+  });
+  expect(count).toBe(2);
+  const many = await countStatements(`{ routes { ${VERSIONS} } }`, {}, '"version":21');
+  console.info(`versions of routes: ${few} and ${many} statements`);
+  expect(many).toBe(few);
+});
+
+test('a change of a route costs the same with little and with much in it', async () => {
+  const create = 'mutation($input: CreateRouteInput!) { r: createRoute(input: $input) { __typename } }';
+  const update = 'mutation($input: UpdateRouteInput!) { r: updateRoute(input: $input) { __typename } }';
+  const split = 'mutation($input: SetTrafficSplitInput!) { r: setTrafficSplit(input: $input) { __typename } }';
+  const little = { targets: targets(1), fallbacks: ['r0'] };
+  const much = {
+    ...{ targets: targets(10), fallbacks: Array.from({ length: 10 }, (_, index) => `r${index + 20}`) },
+    ...{ aliases: Array.from({ length: 20 }, (_, index) => `alias-${index}`), config: { a: 1 } },
+  };
+  const shares = (percentages: number[]) =>
+    percentages.map((percentage, index) => ({ provider: `p${index}`, percentage }));
+  const count = (operation: string, input: object) => countStatements(operation, { input }, 'RouteSuccess');
+  const costs = {
+    create: [await count(create, { name: 'little', ...little }), await count(create, { name: 'much', ...much })],
+    update: [await count(update, { id: 'little', ...little }), await count(update, { id: 'much', ...much })],
+    split: [
+      await countStatements(split, { input: { routeId: 'r0', targets: shares([100]) } }, 'SplitSuccess'),
+      await countStatements(split, { input: { routeId: 'r1', targets: shares(Array(10).fill(10)) } }, 'SplitSuccess'),
+    ],
+  };
+  console.info(`changes of routes: ${JSON.stringify(costs)} statements`);
+  for (const [little, much] of Object.values(costs)) expect(much).toBe(little);
+});

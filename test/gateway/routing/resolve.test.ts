@@ -148,7 +148,15 @@ describe('who can be sent to', () => {
   test('a key with allowed routes gets those alone, and sees only them', () => {
     const caller: Caller = {
       kind: 'API_KEY',
-      account: { id: 'u', email: 'u@x', name: null, role: 'USER', tier: 'FREE', isActive: true },
+      account: {
+        id: 'u',
+        email: 'u@x',
+        name: null,
+        role: 'USER',
+        tier: 'FREE',
+        isActive: true,
+        powerLevel: 'BALANCED',
+      },
       key: {
         id: 'k',
         ownerId: 'u',

@@ -22,6 +22,7 @@ import { type Credential, startServer, type TestServer } from '../../kit/server.
 /** Who may use each root field. A field that is missing here fails the test below. */
 const ACCESS: Record<string, Scope> = {
   'Query.me': 'user',
+  'Query.mySettings': 'user',
   'Query.apiKeys': 'user',
   'Query.provider': 'admin',
   'Query.providers': 'admin',
@@ -40,6 +41,7 @@ const ACCESS: Record<string, Scope> = {
   'Query.trafficSplit': 'admin',
   'Mutation.logIn': 'public',
   'Mutation.refreshToken': 'public',
+  'Mutation.updateMySettings': 'user',
   'Mutation.createApiKey': 'user',
   'Mutation.revokeApiKey': 'user',
   'Mutation.createProvider': 'admin',
