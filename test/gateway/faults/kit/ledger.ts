@@ -71,7 +71,10 @@ export async function ledgerOfAll(
 export function expectAgreement(seen: Seen, { completion, attempts }: LedgerRecord): void {
   expect(attempts.map(({ number }) => number)).toEqual(attempts.map((_, index) => index + 1));
   expect(completion.attemptCount).toBe(attempts.length);
-  if (seen.attempts !== null) expect(seen.attempts).toBe(attempts.length);
+  // The headers of a stream that broke off do not know of who was asked in vain to begin anew.
+  const isOutdated = !seen.isWhole && seen.status === 200;
+  if (isOutdated) expect(seen.attempts ?? 0).toBeLessThanOrEqual(attempts.length);
+  else if (seen.attempts !== null) expect(seen.attempts).toBe(attempts.length);
   // A subscription that fails before it starts does not tell its route.
   if (seen.route !== null || seen.status !== null) expect(completion.route).toBe(seen.route);
   expect(completion.status).toBe(seen.isWhole ? 'SUCCEEDED' : 'FAILED');
