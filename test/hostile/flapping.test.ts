@@ -5,7 +5,6 @@ import { randomFrom } from '../../src/gateway/upstream/sandbox/digest.ts';
 import { type Sandbox, startSandbox } from '../../src/gateway/upstream/sandbox/sandbox.ts';
 import { ask, type Seen, type Way } from '../gateway/faults/kit/callers.ts';
 import { expectAgreement, ledgerOfAll } from '../gateway/faults/kit/ledger.ts';
-import { setRoute } from '../gateway/faults/kit/route-settings.ts';
 import { until } from '../kit/eventually.ts';
 import { startServer, type TestServer } from '../kit/server.ts';
 import { startWeather, type Weather } from './flapping/weather.ts';
@@ -49,9 +48,10 @@ beforeAll(async () => {
     name: ROUTE,
     slug: ROUTE,
     strategy: 'ROUND_ROBIN',
+    totalTimeoutMs: 20_000,
+    restartPolicy: 'OTHER_TARGET',
     targets: [...weathers.keys()].map((provider) => ({ provider, models: ['sandbox-small'] })),
   });
-  await setRoute(server, ROUTE, { totalTimeoutMs: 20_000, restartPolicy: 'OTHER_TARGET' });
 });
 afterAll(async () => {
   await server?.close();

@@ -120,7 +120,7 @@ describe.each(WAYS)('the time of a route, for an answer %s', (way) => {
   });
 
   it('is over the retries of a provider that fails', async () => {
-    const settings = { totalTimeoutMs: 1_000, maxRetries: 20 };
+    const settings = { totalTimeoutMs: 1_000, maxRetries: 10 };
     const { seen } = await play(stage, way, [{ controls: 'status=503' }], settings);
     expect(seen.isWhole).toBe(false);
     expect(['UPSTREAM', 'UPSTREAM_TIMEOUT']).toContain(seen.error?.code);

@@ -3,7 +3,7 @@ import type { DialectName } from '../../../../src/gateway/upstream/dialect.ts';
 import { type RequestRecord, type Sandbox, startSandbox } from '../../../../src/gateway/upstream/sandbox/sandbox.ts';
 import type { Settings } from '../../../../src/platform/settings.ts';
 import { startServer, type TestServer } from '../../../kit/server.ts';
-import { type RouteSettings, setRoute } from './route-settings.ts';
+import type { RouteSettings } from './route-settings.ts';
 
 /** A provider that a scene needs, with one model that misbehaves as it is told. */
 export interface Part {
@@ -58,8 +58,7 @@ export function useStage(overrides: Partial<Settings> = {}): Stage {
       const cast = parts.map((part, index) => engage(stage.server, `${scene}-${'abcdefgh'[index]}`, part));
       const engaged = await Promise.all(cast);
       actors.push(...engaged);
-      await createRoute(stage.server, scene, engaged);
-      await setRoute(stage.server, scene, settings);
+      await createRoute(stage.server, scene, engaged, settings);
       return { route: scene, actors: engaged as [Actor, ...Actor[]] };
     };
   });
@@ -120,9 +119,20 @@ class Performer implements Actor {
   }
 }
 
-async function createRoute(server: TestServer, slug: string, actors: readonly Actor[]): Promise<void> {
+async function createRoute(
+  server: TestServer,
+  slug: string,
+  actors: readonly Actor[],
+  settings: RouteSettings,
+): Promise<void> {
   const targets = actors.map((actor, index) => ({ provider: actor.slug, models: [actor.model], priority: index + 1 }));
-  await mutate(server, 'createRoute', 'CreateRouteInput', { name: slug, slug, strategy: 'FAILOVER', targets });
+  await mutate(server, 'createRoute', 'CreateRouteInput', {
+    name: slug,
+    slug,
+    strategy: 'FAILOVER',
+    targets,
+    ...settings,
+  });
 }
 
 async function mutate(server: TestServer, name: string, type: string, input: object): Promise<void> {
