@@ -28,6 +28,17 @@ export function uuidv7(now: number = Date.now()): string {
   return `${time.slice(0, 8)}-${time.slice(8)}-7${counter.toString(16).padStart(3, '0')}-${variant}${random.slice(1, 4)}-${random.slice(4)}`;
 }
 
+/** The last time a UUIDv7 can carry. */
+const LAST_MS = 2 ** 48 - 1;
+
+/** The smallest UUID of those that carry this time, in ms since 1970. */
+export function firstUuidAt(ms: number): string {
+  const hex = Math.min(Math.max(Math.trunc(ms), 0), LAST_MS)
+    .toString(16)
+    .padStart(12, '0');
+  return `${hex.slice(0, 8)}-${hex.slice(8)}-0000-0000-000000000000`;
+}
+
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
 export function isUuid(text: string): boolean {

@@ -44,6 +44,7 @@ it('every list costs the same number of statements, with everything below it, fo
       'routes',
       'budgets',
       'requests',
+      'comparisons',
       'apiKeys',
       'providerKeys',
       'myProviderKeys',
@@ -141,6 +142,9 @@ async function add(count: number): Promise<void> {
     });
     await prisma.budget.create({
       data: { scope: 'PROVIDER', subjectId: id, period: 'MONTHLY', limit: 1_000_000, thresholds: [50, 100] },
+    });
+    await prisma.comparison.create({
+      data: { prompt: 'Hi', answerA: 'Yes', answerB: 'No', winner: 'A', judge: 'HUMAN' },
     });
     await prisma.apiKey.create({
       data: { ownerId: admin.id, name: `Key ${number}`, hash: Buffer.from(id), hint: 'sbx_…a1b2' },

@@ -65,6 +65,10 @@ const SELECTIONS: Record<string, string> = {
   route:
     'id slug scoreWeights { cost } versions { nodes { version changedBy { id } content } totalCount pageInfo { endCursor } } targets { models percentage provider { slug } }',
   trafficSplit: 'isSplit route { slug } targets { percentage target { id } }',
+  splitComparison:
+    'route { id } variants { id latencyP99Ms averageCost } comparisons { missing } recommendation { text }',
+  costAnalysis: 'route { id } cost monthlyCost variants { id savings { to ofAll } }',
+  comparisons: 'nodes { id prompt notes winner } totalCount pageInfo { endCursor }',
   models: 'nodes { id slug inputPrice } totalCount pageInfo { endCursor }',
   model: 'id slug inputPrice',
   budgets: 'id subject spent percentUsed',
@@ -113,6 +117,8 @@ const RIGHT: Record<string, () => object> = {
   ScoreWeightsInput: () => ({ cost: 40, latency: 40, quality: 20 }),
   RouteTargetInput: () => ({ provider: 'sandbox' }),
   SetTrafficSplitInput: () => ({ routeId: 'default' }),
+  SplitComparisonInput: () => ({ routeId: 'default' }),
+  CostAnalysisInput: () => ({ routeId: 'default' }),
   TrafficSplitTargetInput: () => ({ provider: 'sandbox', percentage: 100 }),
   UpdateProviderInput: () => ({ id: 'cohere', version: 1 }),
 };

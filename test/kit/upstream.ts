@@ -104,10 +104,18 @@ export async function renewKey(server: TestServer, provider: string): Promise<vo
   await server.query(document, { input });
 }
 
-/** Creates providers for these upstreams, tried in this order by the route `default`. */
-export async function connectProviders(server: TestServer, upstreams: Record<string, Upstream>): Promise<void> {
+/**
+ * Creates providers for these upstreams, tried in this order by the route `default`.
+ * @param prices USD for 1M tokens of input and output, by provider; 1 and 2 where nothing is said
+ */
+export async function connectProviders(
+  server: TestServer,
+  upstreams: Record<string, Upstream>,
+  prices: Readonly<Record<string, readonly [input: string, output: string]>> = {},
+): Promise<void> {
   let priority = 1;
   for (const [slug, upstream] of Object.entries(upstreams)) {
+    const [inputPrice, outputPrice] = prices[slug] ?? ['1', '2'];
     const input = {
       name: slug,
       slug,
@@ -116,7 +124,7 @@ export async function connectProviders(server: TestServer, upstreams: Record<str
       isEnabled: true,
       priority: priority++,
       apiKey: keyOf(slug),
-      models: [{ name: 'm', inputPrice: '1', outputPrice: '2' }],
+      models: [{ name: 'm', inputPrice, outputPrice }],
     };
     const created = await server.query<{ createProvider: { __typename: string } }, unknown>(
       `mutation ($input: CreateProviderInput!) { createProvider(input: $input) { __typename ... on Error { message } } }`,

@@ -1,11 +1,12 @@
 import type { Caller } from '../../gateway/admission/caller.ts';
-import type { Prisma } from '../../generated/prisma/client.ts';
-import { ValidationError } from '../../platform/errors.ts';
+import type { Prisma, User } from '../../generated/prisma/client.ts';
+import { ConflictError, ValidationError } from '../../platform/errors.ts';
 import { builder } from '../schema/builder.ts';
 import type { Services } from '../schema/context.ts';
 import { accountOf } from '../schema/owners.ts';
 import { parseInput } from '../schema/parse-input.ts';
 import { PowerLevelEnum } from '../schema/power-level.ts';
+import { readBack, type Wanted } from '../schema/read-back.ts';
 import { outcome } from '../schema/result.ts';
 import { changeAccounts } from './change-accounts.ts';
 import { type UpdateMySettingsInput, updateMySettingsInput } from './input.ts';
@@ -45,8 +46,7 @@ builder.queryField('mySettings', (t) =>
     type: MySettings,
     authScopes: { user: true },
     description: 'The settings of whoever is asking: the user who is signed in, or the owner of the admin API key.',
-    resolve: (query, _root, _args, { services, caller }) =>
-      services.prisma.user.findUniqueOrThrow({ ...query, where: { id: accountOf(caller).id } }),
+    resolve: (query, _root, _args, { services, caller }) => readSettings(services, query, accountOf(caller).id),
   }),
 );
 
@@ -57,10 +57,10 @@ builder.mutationField('updateMySettings', (t) =>
     description:
       'Changes one’s settings. Completions that begin after this answers go by them, on every server within a second.',
     args: { input: t.arg({ type: UpdateMySettings, required: true, description: 'What changes.' }) },
-    errors: outcome('settings', 'The settings as they are now.', ValidationError),
+    errors: outcome('settings', 'The settings as they are now.', ValidationError, ConflictError),
     resolve: async (query, _root, { input }, { services, caller }) => {
       const id = await updateMySettings(services, caller, input);
-      return services.prisma.user.findUniqueOrThrow({ ...query, where: { id } });
+      return readSettings(services, query, id);
     },
   }),
 );
@@ -87,4 +87,8 @@ async function updateMySettings(
     }),
   );
   return id;
+}
+
+function readSettings({ prisma }: Pick<Services, 'prisma'>, wanted: Wanted, id: string): Promise<User> {
+  return readBack('user', wanted, (query) => prisma.user.findUnique({ ...query, where: { id } }));
 }

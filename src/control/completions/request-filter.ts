@@ -1,5 +1,6 @@
 import type { Caller } from '../../gateway/admission/caller.ts';
 import type { ValidationIssue } from '../../platform/errors.ts';
+import { firstUuidAt } from '../../platform/ids.ts';
 import { storable } from '../../platform/storable.ts';
 import { containsPattern } from '../schema/contains-pattern.ts';
 import { type CompletionFilter, visibleFilter } from './filter.ts';
@@ -7,8 +8,6 @@ import type { LoggedRequest } from './logged-request.ts';
 
 /** Ids carry the time at which they were made; a row's own time is at most this far from it. */
 const CLOCK_MARGIN_MS = 60_000;
-/** The last time a UUIDv7 can carry. */
-const LAST_MS = 2 ** 48 - 1;
 
 export interface RequestFilter extends CompletionFilter {
   search?: string | null | undefined;
@@ -81,7 +80,7 @@ function searchClause(search: string): RequestClause {
 
 /** The bounds on the id are what lets Postgres leave whole partitions aside. */
 function fromClauses(from: Date): RequestClause[] {
-  const first = firstId(from.getTime() - CLOCK_MARGIN_MS);
+  const first = firstUuidAt(from.getTime() - CLOCK_MARGIN_MS);
   return [
     { sql: 'id >= ?', value: first, fits: ({ id }) => id >= first },
     { sql: 'started_at >= ?', value: from, fits: ({ startedAt }) => startedAt >= from },
@@ -89,7 +88,7 @@ function fromClauses(from: Date): RequestClause[] {
 }
 
 function toClauses(to: Date): RequestClause[] {
-  const end = firstId(to.getTime() + CLOCK_MARGIN_MS);
+  const end = firstUuidAt(to.getTime() + CLOCK_MARGIN_MS);
   return [
     { sql: 'id < ?', value: end, fits: ({ id }) => id < end },
     { sql: 'started_at < ?', value: to, fits: ({ startedAt }) => startedAt < to },
@@ -103,14 +102,6 @@ function issuesOf(filter: RequestFilter): ValidationIssue[] {
   if (filter.from && filter.to && filter.from >= filter.to)
     issues.push({ path: 'filter.to', message: 'must be after from' });
   return issues;
-}
-
-/** The smallest UUID of those that carry this time, in ms since 1970. */
-function firstId(ms: number): string {
-  const hex = Math.min(Math.max(Math.trunc(ms), 0), LAST_MS)
-    .toString(16)
-    .padStart(12, '0');
-  return `${hex.slice(0, 8)}-${hex.slice(8)}-0000-0000-000000000000`;
 }
 
 function foldCase(text: string): string {

@@ -6,7 +6,11 @@ import { spanOf } from './span.ts';
 import { Metrics, MetricsFilterType, MetricsRangeEnum } from './types.ts';
 import './updates.ts';
 
+export { average, averageCost } from './average.ts';
 export { LiveViews } from './live-views.ts';
+export type { Query } from './rollup-query.ts';
+export { type MetricsRange, type Span, spanOf } from './span.ts';
+export { MetricsRangeEnum } from './types.ts';
 
 /** Of all who ask: whoever asks for much waits by themselves, and leaves connections to completions and changes. */
 const statements = new ConcurrencyLimit(2);

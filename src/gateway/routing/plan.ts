@@ -8,6 +8,9 @@ import type { KeyChoice } from './keys.ts';
 /** Longer than this no client is kept waiting for a target that asked to be left alone. */
 const LONGEST_WAIT_MS = 30_000;
 
+/** With less time than this no call is begun. */
+const LEAST_TIME_MS = 10;
+
 /** Where the next call goes, and the key it goes with; null for a provider that needs none. */
 export interface Step {
   target: Target;
@@ -160,7 +163,7 @@ export class Plan {
   }
 
   #next(): Step | null {
-    if (this.#steps >= this.#limits.attempts) return null;
+    if (this.#steps >= this.#limits.attempts || this.#isOver()) return null;
     for (const place of this.#places) {
       if (place.isTried || place.isOut) continue;
       place.isTried = true;
@@ -170,10 +173,15 @@ export class Plan {
     return this.#again();
   }
 
+  /** Timers may be a little early. */
+  #isOver(): boolean {
+    return this.#limits.deadline !== null && this.#limits.deadline - this.#world.now() < LEAST_TIME_MS;
+  }
+
   /** The one of those that may be called later which is ready first. */
   #again(): Step | null {
     const now = this.#world.now();
-    const latest = Math.min(now + LONGEST_WAIT_MS, (this.#limits.deadline ?? Number.POSITIVE_INFINITY) - 1);
+    const latest = Math.min(now + LONGEST_WAIT_MS, (this.#limits.deadline ?? Number.POSITIVE_INFINITY) - LEAST_TIME_MS);
     const waiting = this.#places.filter(({ isOut }) => !isOut).sort((a, b) => a.readyAt - b.readyAt);
     for (const place of waiting) {
       if (place.readyAt > latest) return null;

@@ -39,6 +39,9 @@ const ACCESS: Record<string, Scope> = {
   'Query.route': 'admin',
   'Query.routes': 'admin',
   'Query.trafficSplit': 'admin',
+  'Query.splitComparison': 'admin',
+  'Query.costAnalysis': 'admin',
+  'Query.comparisons': 'admin',
   'Mutation.logIn': 'public',
   'Mutation.refreshToken': 'public',
   'Mutation.updateMySettings': 'user',
@@ -64,6 +67,7 @@ const ACCESS: Record<string, Scope> = {
   'Mutation.updateRoute': 'admin',
   'Mutation.deleteRoute': 'admin',
   'Mutation.setTrafficSplit': 'admin',
+  'Mutation.recordComparison': 'admin',
   'Mutation.complete': 'completions',
   'Subscription.completion': 'completions',
   'Subscription.metricsUpdated': 'user',
@@ -151,7 +155,7 @@ async function fingerprint() {
   const { rows } = await server.services.pool.query(
     `SELECT (SELECT version FROM configuration), (SELECT revision FROM accounts_head), (SELECT count(*) FROM api_keys),
             (SELECT count(*) FROM completions), (SELECT seq FROM event_head), (SELECT count(*) FROM budgets),
-            (SELECT count(*) FROM user_provider_keys)`,
+            (SELECT count(*) FROM user_provider_keys), (SELECT count(*) FROM comparisons)`,
   );
   return rows;
 }

@@ -13,7 +13,7 @@ import { changeConfiguration } from '../schema/change-configuration.ts';
 import type { Services } from '../schema/context.ts';
 import { parseInput } from '../schema/parse-input.ts';
 import { requireVersion } from '../schema/require-version.ts';
-import { type SetTrafficSplitInput, setTrafficSplitInput } from './input.ts';
+import { type SetTrafficSplitInput, setTrafficSplitInput } from './traffic-split-input.ts';
 
 /**
  * Makes the named targets all that the route has, and their percentages its weights.
