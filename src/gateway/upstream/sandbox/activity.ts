@@ -22,13 +22,16 @@ export interface RequestRecord {
   keyHint: string | null;
   /** Id of the answer; null for embeddings, and when the request was refused or is not read yet. */
   id: string | null;
+  /** As it was asked for, with the controls behind its name. */
   model: string | null;
   startedAt: Date;
   finishedAt: Date | null;
   outcome: Outcome | 'active';
 }
 
-const RECORDS_KEPT = 100;
+/** Some megabytes at most: a test counts the requests of a minute. */
+export const RECORDS_KEPT = 20_000;
+const RECORDS_TOLD = 100;
 
 /** What the sandbox was asked, so that a test can see what reached it and how that ended. */
 export class Activity {
@@ -62,10 +65,13 @@ export class Activity {
     return { ...this.counts };
   }
 
-  /** The last 100 requests, newest first. */
-  requests(): RequestRecord[] {
+  /** The last requests, newest first; at most `RECORDS_KEPT` are known. */
+  requests(most = RECORDS_TOLD): RequestRecord[] {
     const next = this.counts.requests % RECORDS_KEPT;
     const oldestFirst = [...this.records.slice(next), ...this.records.slice(0, next)];
-    return oldestFirst.reverse().map((record) => ({ ...record }));
+    return oldestFirst
+      .slice(-most)
+      .reverse()
+      .map((record) => ({ ...record }));
   }
 }

@@ -24,6 +24,7 @@ export interface Answer {
   id: string;
   /** Seconds since 1970, from the request's digest and not from a clock. */
   created: number;
+  /** As it was asked for. */
   model: string;
   promptTokens: number;
   /** Those of the prompt's tokens that came from a cache. */
@@ -56,7 +57,7 @@ export function planAnswer(request: SandboxRequest): Answer {
   return {
     id: `${request.dialect.idPrefix}sandbox${digest.slice(0, 21)}`,
     created: YEAR_2025 + Number.parseInt(digest.slice(21, 27), 16),
-    model: ask.model.id,
+    model: request.model.asked,
     promptTokens,
     cachedTokens,
     cacheWriteTokens: Math.min(controls.cacheWriteTokens ?? 0, promptTokens - cachedTokens),

@@ -1,6 +1,7 @@
 import type { Client } from './client.ts';
 import type { Controls } from './controls.ts';
 import type { SandboxDialect } from './dialect.ts';
+import type { Failure } from './failure.ts';
 import type { Fault } from './faults.ts';
 
 /** A request for anything, as far as its failing goes. */
@@ -10,8 +11,16 @@ export interface Doomed {
   fault: Fault | null;
 }
 
+/** What the faults that leave no answer need to know of a prompt. */
+export interface Prompt {
+  tokens: number;
+  /** The last message is the assistant's. */
+  isPrefilled: boolean;
+}
+
 /** Plays the faults that leave no answer. */
-export function failsAtOnce({ dialect, fault, controls }: Doomed, promptTokens: number, client: Client): boolean {
+export function failsAtOnce(doomed: Doomed, prompt: Prompt, client: Client): boolean {
+  const { dialect, fault, controls } = doomed;
   switch (fault) {
     case 'status': {
       const { status = 500, retryAfter = null } = controls;
@@ -19,10 +28,13 @@ export function failsAtOnce({ dialect, fault, controls }: Doomed, promptTokens: 
       return true;
     }
     case 'context-length':
-      client.refuse(dialect.writeError({ type: 'context-length', promptTokens }), 'faulted');
+      client.refuse(dialect.writeError({ type: 'context-length', promptTokens: prompt.tokens }), 'faulted');
       return true;
+    case 'prefill':
+      if (prompt.isPrefilled) client.refuse(dialect.writeError({ type: 'prefill' }), 'faulted');
+      return prompt.isPrefilled;
     case 'error-body':
-      client.answer(200, playedFailure(dialect), {}, 'faulted');
+      client.answer(200, bodyOfFailure(doomed), {}, 'faulted');
       return true;
     case 'reset':
       client.reset();
@@ -34,7 +46,16 @@ export function failsAtOnce({ dialect, fault, controls }: Doomed, promptTokens: 
   }
 }
 
+/**
+ * The error that stands in or behind an answer of status 200: of the status that was asked for, or a plain failure.
+ * @param what the sandbox did, for the message of the latter
+ */
+export function failureOfAnswer({ status }: Controls, what: string): Failure {
+  if (status !== undefined) return { type: 'status', status, retryAfter: null };
+  return { type: 'failed', message: `The sandbox ${what}, as asked.` };
+}
+
 /** The body of an error that comes with status 200. */
-export function playedFailure(dialect: Doomed['dialect']): string {
-  return dialect.writeError({ type: 'failed', message: 'The sandbox failed, as asked.' }).body;
+export function bodyOfFailure({ dialect, controls }: Doomed): string {
+  return dialect.writeError(failureOfAnswer(controls, 'failed')).body;
 }

@@ -12,7 +12,11 @@ import { sendAnswer } from './whole.ts';
  * Answers one chat request, in whatever dialect it comes.
  * @throws SignalboxError for a request that is wrong, as long as nothing was sent.
  */
-export async function answerChat(bytes: Buffer, call: ChatCall, { client, record, recall }: Exchange): Promise<void> {
+export async function answerChat(
+  bytes: Buffer,
+  call: ChatCall,
+  { client, record, recall, scenarios }: Exchange,
+): Promise<void> {
   const key = recallKey(bytes, call);
   const known = recall.find(key);
   if (known) {
@@ -20,13 +24,14 @@ export async function answerChat(bytes: Buffer, call: ChatCall, { client, record
     record.model = known.model;
     return sendAgain(known, client);
   }
-  const request = parseRequest(bytes, call);
+  const request = parseRequest(bytes, call, scenarios);
   const answer = planAnswer(request);
   const { id, model } = answer;
   record.id = id;
   record.model = model;
   if (!(await client.sleep(request.controls.latencyMs ?? 0))) return;
-  if (failsAtOnce(request, answer.promptTokens, client)) return;
+  const isPrefilled = request.ask.turns.at(-1)?.role === 'assistant';
+  if (failsAtOnce(request, { tokens: answer.promptTokens, isPrefilled }, client)) return;
   const { isStream } = request;
   const body = await (isStream ? streamAnswer : sendAnswer)(answer, request, client);
   if (body && isPlain(request)) recall.keep(key, { id, model, isStream, body });

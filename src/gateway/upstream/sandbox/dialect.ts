@@ -12,9 +12,10 @@ export interface SandboxDialect {
   idPrefix: string;
   /**
    * @param body a JSON object.
+   * @param modelId the model that is asked for, without the controls that may stand behind its name.
    * @throws ValidationError naming the first member that is wrong; ModelNotFoundError.
    */
-  read(body: Record<string, unknown>, call: ChatCall): Reading;
+  read(body: Record<string, unknown>, modelId: string, call: ChatCall): Reading;
   writeError(failure: Failure): ErrorAnswer;
 }
 

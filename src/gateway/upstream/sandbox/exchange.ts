@@ -6,11 +6,13 @@ import { failureOf } from './failure.ts';
 import { checkKey } from './keys.ts';
 import type { Recall } from './recall.ts';
 import type { GetRoute, PostRoute } from './routes.ts';
+import type { Scenarios } from './scenarios.ts';
 
 /** What all requests to one sandbox share. */
 export interface Memory {
   activity: Activity;
   recall: Recall;
+  scenarios: Scenarios;
 }
 
 /** One request that is being answered, without its body. */
@@ -19,6 +21,7 @@ export interface Exchange {
   client: Client;
   record: RequestRecord;
   recall: Recall;
+  scenarios: Scenarios;
 }
 
 /** Answers one POST. Never rejects: what goes wrong becomes the answer. */
@@ -26,7 +29,7 @@ export async function answerPost(
   { dialect, answer }: PostRoute,
   request: IncomingMessage,
   client: Client,
-  { activity, recall }: Memory,
+  { activity, recall, scenarios }: Memory,
 ): Promise<void> {
   const { hint, failure } = checkKey(request);
   const record = activity.begin(client, dialect.name, hint);
@@ -34,7 +37,7 @@ export async function answerPost(
     const bytes = await readBody(request);
     if (bytes === null) return;
     if (failure) client.refuse(dialect.writeError(failure), 'faulted');
-    else await answer(bytes, { headers: request.headers, client, record, recall });
+    else await answer(bytes, { headers: request.headers, client, record, recall, scenarios });
   } catch (thrown) {
     client.refuse(dialect.writeError(failureOf(thrown)));
   }

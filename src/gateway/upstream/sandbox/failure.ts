@@ -9,6 +9,8 @@ export type Failure =
   /** The sandbox is at fault, or plays that it is. */
   | { type: 'failed'; message: string }
   | { type: 'context-length'; promptTokens: number }
+  /** The conversation ends with the assistant. */
+  | { type: 'prefill' }
   | { type: 'key-rejected' }
   | { type: 'key-limited'; retryAfter: number };
 

@@ -1,6 +1,6 @@
 /** What can be made to go wrong, by the control `fault` or by asking for the model `sandbox-fault-<fault>`. */
 export const FAULTS = [
-  /** An HTTP error with its dialect's body; `status` and `retryAfter` shape it. */
+  /** An HTTP error with its dialect's body, 500 if not told otherwise; `status` and `retryAfter` shape it. */
   'status',
   /** The socket is reset before any header. */
   'reset',
@@ -26,6 +26,8 @@ export const FAULTS = [
   'mid-error',
   /** 400, because the prompt is a token too long. */
   'context-length',
+  /** 400 where the last message is the assistant's, to be continued; a normal answer to all others. */
+  'prefill',
   /** The answer stops in the middle: `content_filter`, stop reason `refusal`, finish reason `SAFETY`. */
   'content-filter',
 ] as const;

@@ -41,7 +41,9 @@ export function recallKey(bytes: Buffer, { dialect, named, headers }: ChatCall):
   return `${dialect.name} ${beside}\n${headers['x-sandbox'] ?? ''}\n${bytes.toString('latin1')}`;
 }
 
-/** Whether an answer to the request is sent at once and as it should be. */
+/** Whether an answer to the request is sent at once and as it should be, always. */
 export function isPlain({ controls, fault, firstTokenMs }: SandboxRequest): boolean {
-  return fault === null && !controls.latencyMs && firstTokenMs === 0 && !controls.tokensPerSecond;
+  const { latencyMs, tokensPerSecond, times, forMs } = controls;
+  const isAtOnce = !latencyMs && firstTokenMs === 0 && !tokensPerSecond;
+  return isAtOnce && fault === null && times === undefined && forMs === undefined;
 }

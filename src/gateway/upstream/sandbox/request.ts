@@ -5,12 +5,15 @@ import { type Controls, parseControls } from './controls.ts';
 import type { ChatCall, Reading, SandboxDialect } from './dialect.ts';
 import { digestOf } from './digest.ts';
 import type { Fault } from './faults.ts';
+import { type ModelName, readModelName } from './model-name.ts';
+import type { Scenarios } from './scenarios.ts';
 
 const SLOW_FIRST_TOKEN_MS = 30_000;
 
 /** A checked chat request. */
 export interface SandboxRequest extends Reading {
   dialect: SandboxDialect;
+  model: ModelName;
   controls: Controls;
   /** What goes wrong: as asked for, or as the model has it. */
   fault: Fault | null;
@@ -21,18 +24,29 @@ export interface SandboxRequest extends Reading {
 }
 
 /**
- * Reads and checks a chat request. Its controls are in the header `x-sandbox` and in the member `sandbox` of the body.
+ * Reads and checks a chat request. Its controls are in the member `sandbox` of the body, in the header `x-sandbox`, and
+ * behind the name of its model.
  * @throws ValidationError naming the first member that is wrong; ModelNotFoundError.
  */
-export function parseRequest(bytes: Buffer, call: ChatCall): SandboxRequest {
+export function parseRequest(bytes: Buffer, call: ChatCall, scenarios: Scenarios): SandboxRequest {
   const body = parseObject(bytes);
-  const digest = digestOf(call.named ? { ...body, model: call.named.model } : body);
+  const model = readModelName(call.named?.model ?? body.model);
+  const digest = digestOf({ ...body, model: model.id });
   const { dialect } = call;
-  const { ask, isStream, voice } = dialect.read(body, call);
-  const controls = parseControls(body.sandbox, call.headers['x-sandbox']?.toString());
-  const fault = controls.fault ?? (controls.status === undefined ? ask.model.fault : 'status');
-  const firstTokenMs = controls.firstTokenMs ?? (fault === 'slow-first-token' ? SLOW_FIRST_TOKEN_MS : 0);
-  return { dialect, ask, isStream, voice, controls, fault, firstTokenMs, digest };
+  const { ask, isStream, voice } = dialect.read(body, model.id, call);
+  const controls = parseControls(body.sandbox, call.headers['x-sandbox']?.toString(), model.controls);
+  const wanted = faultWanted(controls, ask.model.fault);
+  const fault = scenarios.happens(controls, model.asked) ? wanted : null;
+  const isPrompt = wanted === 'slow-first-token' && fault === null;
+  const firstTokenMs = isPrompt
+    ? 0
+    : (controls.firstTokenMs ?? (fault === 'slow-first-token' ? SLOW_FIRST_TOKEN_MS : 0));
+  return { dialect, model, ask, isStream, voice, controls, fault, firstTokenMs, digest };
+}
+
+/** The fault that is asked for; where none is, the model's own. */
+export function faultWanted({ fault, status }: Controls, ofModel: Fault | null): Fault | null {
+  return fault ?? (status === undefined ? ofModel : 'status');
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { invalid } from '../../../platform/errors.ts';
-import type { Activity } from './activity.ts';
+import { type Activity, RECORDS_KEPT, type RequestRecord } from './activity.ts';
 import { anthropicSandbox } from './anthropic/dialect.ts';
 import * as anthropicModels from './anthropic/models.ts';
 import { answerChat } from './chat.ts';
@@ -54,16 +54,17 @@ export function findRoute(path: string, query: URLSearchParams, dialect: Sandbox
 const FIXED: Readonly<Record<string, Route>> = {
   '/v1/chat/completions': chat(openAISandbox),
   '/v1/messages': chat(anthropicSandbox),
-  '/v1/embeddings': embed(openAISandbox, readOpenAIEmbeddings),
+  '/v1/embeddings': embed(openAISandbox, null, readOpenAIEmbeddings),
   '/v1/sandbox/stats': { ...read(openAISandbox, (_query, activity) => activity.stats()), checksKey: false },
-  '/v1/sandbox/requests': { ...read(openAISandbox, (_query, activity) => activity.requests()), checksKey: false },
+  '/v1/sandbox/requests': { ...read(openAISandbox, readRequests), checksKey: false },
 };
 
 /** @param path behind `/v1beta/`: `models`, `models/<id>`, `models/<id>:<method>`. */
 function geminiRoute(path: string, query: URLSearchParams): Route | undefined {
   if (path === 'models') return read(geminiSandbox, geminiModels.listModels);
-  const [, model, method] = /^models\/([^/:]+)(?::(\w+))?$/.exec(path) ?? [];
-  if (model === undefined) return undefined;
+  const [, encoded, method] = /^models\/([^/:]+)(?::(\w+))?$/.exec(path) ?? [];
+  const model = encoded === undefined ? null : decode(encoded);
+  if (model === null) return undefined;
   switch (method) {
     case undefined:
       return read(geminiSandbox, () => geminiModels.readModel(model));
@@ -74,9 +75,9 @@ function geminiRoute(path: string, query: URLSearchParams): Route | undefined {
         ? chat(geminiSandbox, { model, isStream: true })
         : post(geminiSandbox, refuseArray);
     case 'embedContent':
-      return embed(geminiSandbox, (body) => readEmbedContent(body, model));
+      return embed(geminiSandbox, model, readEmbedContent);
     case 'batchEmbedContents':
-      return embed(geminiSandbox, (body) => readBatchEmbedContents(body, model));
+      return embed(geminiSandbox, model, readBatchEmbedContents);
     default:
       return undefined;
   }
@@ -86,8 +87,9 @@ function chat(dialect: SandboxDialect, named: ChatCall['named'] = null): PostRou
   return post(dialect, (bytes, exchange) => answerChat(bytes, { dialect, headers: exchange.headers, named }, exchange));
 }
 
-function embed(dialect: SandboxDialect, readAsk: ReadEmbeddingAsk): PostRoute {
-  return post(dialect, (bytes, exchange) => answerEmbeddings(bytes, dialect, readAsk, exchange));
+/** @param named the model's name, where the URL says it. */
+function embed(dialect: SandboxDialect, named: string | null, readAsk: ReadEmbeddingAsk): PostRoute {
+  return post(dialect, (bytes, exchange) => answerEmbeddings(bytes, { dialect, named, readAsk }, exchange));
 }
 
 function post(dialect: SandboxDialect, answer: PostRoute['answer']): PostRoute {
@@ -96,6 +98,26 @@ function post(dialect: SandboxDialect, answer: PostRoute['answer']): PostRoute {
 
 function read(dialect: SandboxDialect, of: GetRoute['read']): GetRoute {
   return { method: 'GET', dialect, checksKey: true, read: of };
+}
+
+/** `?first=` says how many, newest first. */
+function readRequests(query: URLSearchParams, activity: Activity): RequestRecord[] {
+  const first = query.get('first');
+  if (first === null) return activity.requests();
+  const most = Number(first);
+  if (!Number.isInteger(most) || most < 1 || most > RECORDS_KEPT) {
+    throw invalid('first', `must be a number from 1 to ${RECORDS_KEPT}`);
+  }
+  return activity.requests(most);
+}
+
+/** A segment of a path; null for one whose percent-encoding is broken. */
+function decode(segment: string): string | null {
+  try {
+    return decodeURIComponent(segment);
+  } catch {
+    return null;
+  }
 }
 
 /** Without `alt=sse` the real one streams the elements of a JSON array. */

@@ -7,6 +7,7 @@ import { answerGet, answerPost, type Memory } from './exchange.ts';
 import type { Failure, WrongCode } from './failure.ts';
 import { Recall } from './recall.ts';
 import { dialectOf, findRoute } from './routes.ts';
+import { Scenarios } from './scenarios.ts';
 
 export type { RequestRecord, SandboxStats } from './activity.ts';
 
@@ -18,8 +19,8 @@ export interface Sandbox {
   urls: Readonly<Record<DialectName, string>>;
   port: number;
   stats(): SandboxStats;
-  /** The last 100 requests for answers and embeddings, newest first. */
-  requests(): RequestRecord[];
+  /** The last requests for answers and embeddings, newest first: 100 of them, or as many as asked for up to 20,000. */
+  requests(most?: number): RequestRecord[];
   /** Ends all connections, also in the middle of an answer, and stops listening. */
   close(): Promise<void>;
 }
@@ -36,7 +37,7 @@ const KEEP_ALIVE_MS = 120_000;
 export async function startSandbox(options: { port: number; host?: string }): Promise<Sandbox> {
   const host = options.host ?? '127.0.0.1';
   const activity = new Activity();
-  const memory = { activity, recall: new Recall() };
+  const memory = { activity, recall: new Recall(), scenarios: new Scenarios() };
   const server = createServer({ keepAliveTimeout: KEEP_ALIVE_MS }, (request, response) => {
     serve(request, response, memory);
   });
@@ -52,7 +53,7 @@ export async function startSandbox(options: { port: number; host?: string }): Pr
     urls,
     port,
     stats: () => activity.stats(),
-    requests: () => activity.requests(),
+    requests: (most) => activity.requests(most),
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());

@@ -1,16 +1,17 @@
-import { type Doomed, playedFailure } from './at-once.ts';
+import { bodyOfFailure, type Doomed } from './at-once.ts';
 import type { Client } from './client.ts';
 
 /**
  * Answers with a JSON body, or with what is left of it by a fault.
  * @param share how much of the body a fault in the middle lets through, from 0 to 1.
  */
-export async function sendBody(body: Buffer, share: number, { dialect, fault }: Doomed, client: Client): Promise<void> {
+export async function sendBody(body: Buffer, share: number, doomed: Doomed, client: Client): Promise<void> {
+  const { fault } = doomed;
   const part = () => body.subarray(0, Math.min(body.length - 1, Math.floor(body.length * share)));
   switch (fault) {
     case 'error-event':
     case 'mid-error':
-      return client.answer(200, playedFailure(dialect), {}, 'faulted');
+      return client.answer(200, bodyOfFailure(doomed), {}, 'faulted');
     case 'malformed':
       return client.answer(200, body.subarray(0, -1), {}, 'faulted');
     case 'end':

@@ -1,6 +1,6 @@
 import type { Answer } from './answer.ts';
+import { failureOfAnswer } from './at-once.ts';
 import type { Client } from './client.ts';
-import type { Failure } from './failure.ts';
 import type { SandboxRequest } from './request.ts';
 import { placeOf, stepsOf } from './steps.ts';
 import { type Tally, tallyUp } from './tally.ts';
@@ -82,7 +82,7 @@ function* script(answer: Answer, { voice, controls, fault }: SandboxRequest): Ge
   const tally: Tally = { completion: 0, reasoning: 0 };
   const write = voice.openStream(answer, tally);
   if (fault === 'error-event') {
-    yield write.error(failed('before the first token'));
+    yield write.error(failureOfAnswer(controls, 'failed before the first token'));
     return 'end';
   }
   let faultAt = placeOf(fault, answer, controls.faultAfter);
@@ -93,7 +93,7 @@ function* script(answer: Answer, { voice, controls, fault }: SandboxRequest): Ge
     if (tally.completion === faultAt) {
       if (fault === 'stall' || fault === 'cut' || fault === 'end') return fault;
       if (fault === 'mid-error') {
-        yield write.error(failed('in the middle of its answer'));
+        yield write.error(failureOfAnswer(controls, 'failed in the middle of its answer'));
         return 'end';
       }
       if (fault === 'content-filter') break;
@@ -115,8 +115,4 @@ function* script(answer: Answer, { voice, controls, fault }: SandboxRequest): Ge
   const last = write.end() + (fault === 'no-done' ? '' : write.done);
   if (last) yield last;
   return 'whole';
-}
-
-function failed(when: string): Failure {
-  return { type: 'failed', message: `The sandbox failed ${when}, as asked.` };
 }

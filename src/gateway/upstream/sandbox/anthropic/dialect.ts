@@ -11,7 +11,7 @@ import { turnsOf } from './turns.ts';
 /** The Messages API of Anthropic. */
 export const anthropicSandbox: SandboxDialect = { name: 'ANTHROPIC', idPrefix: 'msg_', read, writeError };
 
-function read(raw: Record<string, unknown>, { headers }: ChatCall): Reading {
+function read(raw: Record<string, unknown>, modelId: string, { headers }: ChatCall): Reading {
   const version = headers['anthropic-version'];
   if (version === undefined) throw invalid('anthropic-version', 'header is required');
   if (!/^\d{4}-\d\d-\d\d$/.test(version.toString())) throw invalid('anthropic-version', 'is not a valid version');
@@ -19,7 +19,7 @@ function read(raw: Record<string, unknown>, { headers }: ChatCall): Reading {
   const { thinking } = body;
   const hidesThinking = thinking !== undefined && 'display' in thinking && thinking.display === 'omitted';
   return {
-    ask: askOf(body),
+    ask: askOf(body, modelId),
     isStream: body.stream === true,
     voice: {
       openStream: (answer, tally) => new MessageEvents(answer, tally, hidesThinking),
@@ -28,8 +28,8 @@ function read(raw: Record<string, unknown>, { headers }: ChatCall): Reading {
   };
 }
 
-function askOf(body: MessagesBody): Ask {
-  const model = findChatModel(body.model);
+function askOf(body: MessagesBody, modelId: string): Ask {
+  const model = findChatModel(modelId);
   const tools = (body.tools ?? []).map(({ name, input_schema }, index): Tool => {
     return { name, schema: input_schema, param: `tools[${index}].input_schema` };
   });

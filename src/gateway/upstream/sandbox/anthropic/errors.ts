@@ -23,6 +23,11 @@ export function writeError(failure: Failure): ErrorAnswer {
       const { promptTokens } = failure;
       return answer(400, `prompt is too long: ${promptTokens} tokens > ${promptTokens - 1} maximum`);
     }
+    case 'prefill':
+      return answer(
+        400,
+        'This model does not support assistant message prefill. The conversation must end with a user message.',
+      );
     case 'failed':
       return answer(500, failure.message);
     case 'status': {

@@ -4,8 +4,8 @@ import { failsAtOnce } from '../at-once.ts';
 import { parseControls } from '../controls.ts';
 import type { SandboxDialect } from '../dialect.ts';
 import type { Exchange } from '../exchange.ts';
-import type { EmbeddingModel } from '../models.ts';
-import { parseObject } from '../request.ts';
+import { type ModelName, readModelName } from '../model-name.ts';
+import { faultWanted, parseObject } from '../request.ts';
 import { sendBody } from '../send-body.ts';
 import { vectorOf } from './vector.ts';
 
@@ -17,7 +17,6 @@ export interface EmbeddingInput {
 
 /** What an embedding request asks for, whatever the dialect that it was written in. */
 export interface EmbeddingAsk {
-  model: EmbeddingModel;
   inputs: readonly EmbeddingInput[];
   dimensions: number;
   /** JSON text of one vector. */
@@ -27,7 +26,15 @@ export interface EmbeddingAsk {
 }
 
 /** @throws ValidationError naming the first member that is wrong; ModelNotFoundError. */
-export type ReadEmbeddingAsk = (body: Record<string, unknown>) => EmbeddingAsk;
+export type ReadEmbeddingAsk = (body: Record<string, unknown>, model: ModelName) => EmbeddingAsk;
+
+/** How a request for embeddings is written. */
+export interface EmbeddingCall {
+  dialect: SandboxDialect;
+  /** The model's name where the URL says it; null where the body does. */
+  named: string | null;
+  readAsk: ReadEmbeddingAsk;
+}
 
 /** Keeps the answer to one request under about 30 MB. */
 const MOST_NUMBERS = 1_048_576;
@@ -42,24 +49,24 @@ const FAULT_AT = 2 / 3;
  */
 export async function answerEmbeddings(
   bytes: Buffer,
-  dialect: SandboxDialect,
-  read: ReadEmbeddingAsk,
-  { headers, client, record }: Exchange,
+  { dialect, named, readAsk }: EmbeddingCall,
+  { headers, client, record, scenarios }: Exchange,
 ): Promise<void> {
   const body = parseObject(bytes);
-  const ask = read(body);
+  const model = readModelName(named ?? body.model);
+  const ask = readAsk(body, model);
   if (ask.inputs.length * ask.dimensions > MOST_NUMBERS) {
     throw invalid('', `The request asks for more than ${MOST_NUMBERS} numbers.`);
   }
-  const controls = parseControls(body.sandbox, headers['x-sandbox']?.toString());
-  const fault = controls.fault ?? (controls.status === undefined ? null : 'status');
+  const controls = parseControls(body.sandbox, headers['x-sandbox']?.toString(), model.controls);
+  const fault = scenarios.happens(controls, model.asked) ? faultWanted(controls, null) : null;
   const doomed = { dialect, controls, fault };
-  record.model = ask.model.id;
-  const promptTokens = ask.inputs.reduce((sum, { tokens }) => sum + tokens, 0);
+  record.model = model.asked;
+  const tokens = ask.inputs.reduce((sum, input) => sum + input.tokens, 0);
   if (!(await client.sleep((controls.latencyMs ?? 0) + (controls.firstTokenMs ?? 0)))) return;
-  if (failsAtOnce(doomed, promptTokens, client)) return;
+  if (failsAtOnce(doomed, { tokens, isPrefilled: false }, client)) return;
   const vectors = await writeVectors(ask);
-  await sendBody(Buffer.from(ask.writeWhole(vectors, promptTokens)), FAULT_AT, doomed, client);
+  await sendBody(Buffer.from(ask.writeWhole(vectors, tokens)), FAULT_AT, doomed, client);
 }
 
 async function writeVectors({ inputs, dimensions, writeVector }: EmbeddingAsk): Promise<string> {

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { invalid } from '../../../../platform/errors.ts';
 import { firstIssue } from '../issues.ts';
+import type { ModelName } from '../model-name.ts';
 import { type EmbeddingModel, findEmbeddingModel } from '../models.ts';
 import { countTokens } from '../tokens.ts';
 import type { EmbeddingAsk, EmbeddingInput } from './answer.ts';
@@ -18,25 +19,25 @@ const batchBody = z.object({ requests: z.array(embedBody).min(1).max(100) });
 type EmbedBody = z.infer<typeof embedBody>;
 
 /** Reads a request for `:embedContent`. */
-export function readEmbedContent(raw: Record<string, unknown>, modelId: string): EmbeddingAsk {
+export function readEmbedContent(raw: Record<string, unknown>, name: ModelName): EmbeddingAsk {
   const parsed = embedBody.safeParse(raw);
   if (!parsed.success) throw firstIssue(parsed.error);
-  return askOf([parsed.data], modelId, (vectors) => `"embedding":${vectors}`);
+  return askOf([parsed.data], name, (vectors) => `"embedding":${vectors}`);
 }
 
 /** Reads a request for `:batchEmbedContents`. */
-export function readBatchEmbedContents(raw: Record<string, unknown>, modelId: string): EmbeddingAsk {
+export function readBatchEmbedContents(raw: Record<string, unknown>, name: ModelName): EmbeddingAsk {
   const parsed = batchBody.safeParse(raw);
   if (!parsed.success) throw firstIssue(parsed.error);
-  return askOf(parsed.data.requests, modelId, (vectors) => `"embeddings":[${vectors}]`);
+  return askOf(parsed.data.requests, name, (vectors) => `"embeddings":[${vectors}]`);
 }
 
-function askOf(requests: readonly EmbedBody[], modelId: string, member: (vectors: string) => string): EmbeddingAsk {
-  const model = findEmbeddingModel(modelId);
+function askOf(requests: readonly EmbedBody[], name: ModelName, member: (vectors: string) => string): EmbeddingAsk {
+  const model = findEmbeddingModel(name.id);
   const [first] = requests;
   const wanted = dimensionsOf(first, model);
   for (const [index, request] of requests.entries()) {
-    if (request.model !== undefined && request.model !== `models/${model.id}`) {
+    if (request.model !== undefined && request.model !== `models/${name.asked}`) {
       throw invalid(`requests[${index}].model`, 'must be the model that the URL names');
     }
     if (dimensionsOf(request, model) !== wanted) {
@@ -44,7 +45,6 @@ function askOf(requests: readonly EmbedBody[], modelId: string, member: (vectors
     }
   }
   return {
-    model,
     inputs: requests.map(inputOf),
     dimensions: wanted,
     writeVector: (vector) => `{"values":[${vector.join()}]}`,

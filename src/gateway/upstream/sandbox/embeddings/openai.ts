@@ -1,5 +1,6 @@
 import * as z from 'zod';
 import { firstIssue } from '../issues.ts';
+import type { ModelName } from '../model-name.ts';
 import { findEmbeddingModel } from '../models.ts';
 import { countTokens } from '../tokens.ts';
 import type { EmbeddingAsk, EmbeddingInput } from './answer.ts';
@@ -21,19 +22,18 @@ const embeddingBody = z.object({
 type Input = z.infer<typeof embeddingBody>['input'];
 
 /** Reads a request for `/v1/embeddings`. */
-export function readOpenAIEmbeddings(raw: Record<string, unknown>): EmbeddingAsk {
+export function readOpenAIEmbeddings(raw: Record<string, unknown>, name: ModelName): EmbeddingAsk {
   const parsed = embeddingBody.safeParse(raw);
   if (!parsed.success) throw firstIssue(parsed.error);
-  const { model: id, input, encoding_format, dimensions } = parsed.data;
-  const model = findEmbeddingModel(id);
+  const { input, encoding_format, dimensions } = parsed.data;
+  const model = findEmbeddingModel(name.id);
   return {
-    model,
     inputs: inputsOf(input),
     dimensions: dimensions ?? model.dimensions,
     writeVector: (vector, index) =>
       `{"object":"embedding","index":${index},"embedding":${encoding_format === 'base64' ? base64Of(vector) : `[${vector.join()}]`}}`,
     writeWhole: (vectors, promptTokens) =>
-      `{"object":"list","data":[${vectors}],"model":"${model.id}",` +
+      `{"object":"list","data":[${vectors}],"model":${JSON.stringify(name.asked)},` +
       `"usage":{"prompt_tokens":${promptTokens},"total_tokens":${promptTokens}}}`,
   };
 }

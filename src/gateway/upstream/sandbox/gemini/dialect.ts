@@ -21,11 +21,11 @@ import { turnsOf } from './turns.ts';
 /** The generateContent API of Gemini. */
 export const geminiSandbox: SandboxDialect = { name: 'GEMINI', idPrefix: '', read, writeError };
 
-function read(raw: Record<string, unknown>, { named }: ChatCall): Reading {
+function read(raw: Record<string, unknown>, modelId: string, { named }: ChatCall): Reading {
   const body = parseGenerateBody(raw);
   const showsThoughts = body.generationConfig?.thinkingConfig?.includeThoughts === true;
   return {
-    ask: askOf(body, named?.model ?? ''),
+    ask: askOf(body, modelId),
     isStream: named?.isStream === true,
     voice: {
       openStream: (answer, tally) => new CandidateChunks(answer, tally, showsThoughts),

@@ -31,6 +31,8 @@ export function writeError(failure: Failure): ErrorAnswer {
         `The input token count (${promptTokens}) exceeds the maximum number of tokens allowed (${most}).`,
       );
     }
+    case 'prefill':
+      return answer(400, 'Please ensure that multiturn requests end with a user role or a function response.');
     case 'failed':
       return answer(500, failure.message);
     case 'status': {

@@ -9,11 +9,11 @@ import { ChunkWriter, completionJson } from './events.ts';
 /** OpenAI chat completions. */
 export const openAISandbox: SandboxDialect = { name: 'OPENAI', idPrefix: 'chatcmpl-', read, writeError };
 
-function read(raw: Record<string, unknown>): Reading {
+function read(raw: Record<string, unknown>, modelId: string): Reading {
   const body = parseChatBody(raw);
   const withUsage = body.stream_options?.include_usage === true;
   return {
-    ask: askOf(body),
+    ask: askOf(body, modelId),
     isStream: body.stream === true,
     voice: {
       openStream: (answer, tally) => new ChunkWriter(answer, tally, withUsage),
@@ -22,8 +22,8 @@ function read(raw: Record<string, unknown>): Reading {
   };
 }
 
-function askOf(body: ChatBody): Ask {
-  const model = findChatModel(body.model);
+function askOf(body: ChatBody, modelId: string): Ask {
+  const model = findChatModel(modelId);
   const tools = (body.tools ?? []).map(({ function: { name, parameters } }, index): Tool => {
     return { name, schema: parameters ?? null, param: `tools[${index}].function.parameters` };
   });

@@ -31,6 +31,13 @@ export function writeError(failure: Failure): ErrorAnswer {
         `${promptTokens} tokens. Please reduce the length of the messages.`;
       return invalidRequest(400, message, 'messages', 'context_length_exceeded');
     }
+    case 'prefill':
+      return invalidRequest(
+        400,
+        'The last message must not be of role assistant: it cannot be continued.',
+        'messages',
+        null,
+      );
     case 'failed':
       return answer(500, { message: failure.message, type: 'server_error', param: null, code: 'server_error' });
     case 'status':

@@ -89,7 +89,7 @@ function choiceJson(choice: WholeChoice, index: number): string {
 
 function envelope(answer: Answer, object: string): string {
   const { id, created, model } = answer;
-  return `"id":"${id}","object":"${object}","created":${created},"model":"${model}",${DESCRIPTION}`;
+  return `"id":"${id}","object":"${object}","created":${created},"model":${JSON.stringify(model)},${DESCRIPTION}`;
 }
 
 function deltaMembers(run: Run, token: string): string {
