@@ -46,7 +46,7 @@ export class ModelLists {
   }
 
   async read(provider: ProviderEntry, request: ListRequest): Promise<ListOutcome> {
-    const choice = this.#keys.choose(provider.keys, NONE_TRIED);
+    const choice = this.#keys.choose(provider.id, provider.keys, NONE_TRIED);
     const key = choice.kind === 'NONE' ? null : choice.key;
     const place = { provider: provider.slug, attempt: 1, secret: key?.secret ?? null, inputTokens: 0 };
     const startedAt = Date.now();

@@ -40,7 +40,7 @@ export interface Run {
   /** What the decision names; on the ledger before the first attempt is. */
   facts: readonly RoutingFact[];
   /** The target that an open circuit let this completion through to, until that call has ended. */
-  probed: Target | null;
+  probed: { target: Target; isSent: boolean } | null;
   /** Why the answer that had begun broke off, if another target begins anew. */
   brokeOff: SignalboxError | null;
   /** When all attempts together must have ended, in milliseconds since 1970; null: no limit but the providers' own. */

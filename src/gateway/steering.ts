@@ -18,6 +18,8 @@ import { timingOf, verdictOf } from './verdict.ts';
 /** Of a target that was named exactly: its keys are tried, and nothing a second time. */
 const ATTEMPTS_OF_TESTS = 4;
 
+const LONGEST_GUESS_MS = 5_000;
+
 /** Where completions go: plans their attempts, and learns from how these end. */
 export class Steering {
   readonly health: TargetHealth;
@@ -34,7 +36,7 @@ export class Steering {
     const { destination, ownKeys, isStreamed, stickyKey } = run.admitted;
     const world = {
       chooseKey: (provider: Step['target']['provider'], tried: ReadonlySet<string>) =>
-        this.health.keys.choose(keysOf(provider, ownKeys), tried),
+        this.health.keys.choose(provider.id, keysOf(provider, ownKeys), tried),
       now: Date.now,
       random: Math.random,
     };
@@ -59,7 +61,7 @@ export class Steering {
     const now = Date.now();
     const entry = this.health.enter(step.target, now);
     if (entry === 'OPEN' && choiceOf(run.admitted) === null) return 'PROBE';
-    if (entry === 'PROBE') run.probed = step.target;
+    if (entry === 'PROBE') run.probed = { target: step.target, isSent: false };
     return entry;
   }
 
@@ -70,24 +72,32 @@ export class Steering {
     attempt.upstreamStatus = failure ? failure.upstreamStatus : attempt.upstreamStatus;
     this.health.note(target, verdictOf(run, attempt, failure), isProbe, failure ? null : timingOf(run, attempt), now);
     run.probed = null;
-    if (!key) return;
-    if (!failure) this.health.keys.answered(key.id, intent.startedAt);
-    else if (failure.key) this.health.keys.rest(key.id, failure.key, failure.retryAfterMs);
+    // A provider without keys is limited as a whole.
+    const limited = key?.id ?? target.provider.id;
+    if (!failure) this.health.keys.answered(limited, intent.startedAt);
+    else if (failure.key && (key || failure.key === 'LIMITED'))
+      this.health.keys.rest(limited, failure.key, failure.retryAfterMs);
   }
 
-  /** A request that was let through an open circuit, and did not get as far as its target. */
+  /** A request that was let through an open circuit is over, and nothing was learnt from it. */
   release(run: Run): void {
-    if (run.probed) this.health.release(run.probed, Date.now());
+    if (run.probed?.isSent) this.health.note(run.probed.target, 'NEUTRAL', true, null, Date.now());
+    else if (run.probed) this.health.release(run.probed.target, Date.now());
     run.probed = null;
   }
 
-  /** Nothing was called, and nothing can be for a while. */
+  /** Nothing was called, and nothing can be for a while: providers asked for it, or failed again and again. */
   refusal(run: Run, plan: Plan): SignalboxError {
-    const seconds = Math.max(1, Math.ceil((plan.readyAt - Date.now()) / 1_000));
-    const name = run.origin.routeSlug ? `the route "${run.origin.routeSlug}"` : 'this model';
-    return Number.isFinite(seconds)
-      ? new RateLimitedError(`The providers of ${name} asked to be left alone for ${seconds} s.`, seconds)
-      : new OverloadedError(`The providers of ${name} failed again and again, and are left alone for now.`, 1);
+    const now = Date.now();
+    const whose = run.origin.routeSlug ? `the route "${run.origin.routeSlug}"` : 'this model';
+    if (Number.isFinite(plan.readyAt)) {
+      const seconds = secondsUntil(plan.readyAt, now);
+      return new RateLimitedError(`The providers of ${whose} asked to be left alone for ${seconds} s.`, seconds);
+    }
+    const untils = plan.targets.map((target) => this.health.openUntil(target)).filter((until) => until > now);
+    const seconds = secondsUntil(Math.min(...untils, now + LONGEST_GUESS_MS), now);
+    const message = `The targets of ${whose} failed again and again, and are left alone for ${seconds} s.`;
+    return new OverloadedError(message, seconds);
   }
 
   /** Picks as for a request to the route, and counts the pick. */
@@ -108,7 +118,7 @@ export class Steering {
     return {
       picks: this.router.picksOf(route.id),
       targets: targets.map((target) => {
-        const restingUntil = this.health.keys.restOfAll(target.provider.keys, now);
+        const restingUntil = this.health.keys.restOfAll(target.provider, now);
         return {
           targetId: target.id,
           provider: target.provider.slug,
@@ -119,6 +129,10 @@ export class Steering {
       }),
     };
   }
+}
+
+function secondsUntil(time: number, now: number): number {
+  return Math.max(1, Math.ceil((time - now) / 1_000));
 }
 
 /** What a request may say besides the route. */

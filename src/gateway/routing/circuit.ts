@@ -7,16 +7,15 @@ const FORGOTTEN_AFTER_MS = 60_000;
 /** Beyond it whoever was called longest ago is forgotten. */
 const MOST_CIRCUITS = 10_000;
 
-/** A probe is on its way: nobody else is let through. */
-export const PROBING = Number.POSITIVE_INFINITY;
-
 interface State {
   /** How the last calls ended, a bit each, the newest lowest: 1 for a failure. */
   calls: number;
   /** When the last one ended. */
   calledAt: number;
-  /** Null: closed. Else when the next probe may go, or `PROBING`. */
+  /** When the next probe may go; null: it is closed. */
   openUntil: number | null;
+  /** Probes that are on their way. */
+  probes: number;
   /** When it opened. */
   since: number;
 }
@@ -27,14 +26,15 @@ export interface OpenCircuit {
   /** Of the last twenty calls before it. */
   failures: number;
   since: number;
-  /** When the next request may see how it does; null: one is on its way. */
-  probeAt: number | null;
+  /** When the next request may see how it does. */
+  probeAt: number;
 }
 
 /**
  * A circuit breaker for each target (a model of a provider). Closed: everything passes. Once too many calls have failed
- * it opens: nothing passes until the interval is over; then one request does (half-open), whose end closes it or opens it
- * for another interval. So a target that is down gets at most one request in an interval, however many arrive.
+ * it opens: nothing passes until the interval is over; then one request does (half-open), and closes it if it is
+ * answered. The next one may go an interval later, whether that has ended or hangs. So a target that is down gets at most
+ * one request in an interval, however many arrive, and one that is back is found within an interval.
  */
 export class Circuits {
   readonly #intervalMs: number;
@@ -50,7 +50,7 @@ export class Circuits {
     this.#changed = changed;
   }
 
-  /** When the target may be called again, in milliseconds since 1970; 0: it may now, `PROBING`: not yet known. */
+  /** When the target may be called again, in milliseconds since 1970; 0: the circuit is closed. */
   openUntil(key: string): number {
     return this.#states.get(key)?.openUntil ?? 0;
   }
@@ -59,25 +59,20 @@ export class Circuits {
   stateOf(key: string): OpenCircuit | null {
     const state = this.#states.get(key);
     if (!state || state.openUntil === null) return null;
-    const { calls, since, openUntil } = state;
-    const isProbing = openUntil === PROBING;
-    return {
-      state: isProbing ? 'HALF_OPEN' : 'OPEN',
-      failures: countOnes(calls),
-      since,
-      probeAt: isProbing ? null : openUntil,
-    };
+    const { calls, since, openUntil, probes } = state;
+    return { state: probes > 0 ? 'HALF_OPEN' : 'OPEN', failures: countOnes(calls), since, probeAt: openUntil };
   }
 
   /**
    * Whether a call may go to the target now. `PROBE`: it is the one that shows how the target does; its end must be told
-   * by `succeeded`, `failed` or `released`.
+   * by `succeeded`, `failed`, `ended` or `released`.
    */
   enter(key: string, now: number): 'CLOSED' | 'PROBE' | 'OPEN' {
     const state = this.#states.get(key);
     if (!state || state.openUntil === null) return 'CLOSED';
     if (state.openUntil > now) return 'OPEN';
-    state.openUntil = PROBING;
+    state.openUntil = now + this.#intervalMs;
+    state.probes++;
     this.#changed();
     return 'PROBE';
   }
@@ -92,31 +87,38 @@ export class Circuits {
     if (isProbe) this.#changed();
   }
 
-  /** @param isProbe a call that began before the circuit opened does not keep it open for longer */
+  /** @param isProbe a call that began before the circuit opened says nothing new */
   failed(key: string, isProbe: boolean, now: number): void {
     if (this.#intervalMs === 0) return;
     const known = this.#states.get(key);
-    const state = known ?? { calls: 0, calledAt: now, openUntil: null, since: now };
+    const state = known ?? { calls: 0, calledAt: now, openUntil: null, probes: 0, since: now };
+    if (isProbe) this.ended(key);
     note(state, 1, now);
     // Deleting first keeps the map in the order of the failures.
     if (known) this.#states.delete(key);
     else if (this.#states.size >= MOST_CIRCUITS) this.#forgetOldest();
     this.#states.set(key, state);
-    const opens = state.openUntil === null && isTooMuch(state.calls);
-    if (opens) state.since = now;
-    if (!opens && !isProbe) return;
+    if (state.openUntil !== null || !isTooMuch(state.calls)) return;
+    state.since = now;
     state.openUntil = now + this.#intervalMs;
     this.#changed();
   }
 
+  /** A probe has ended without saying anything of the target. */
+  ended(key: string): void {
+    const state = this.#states.get(key);
+    if (state && state.probes > 0) state.probes--;
+  }
+
   /** Opens it for an interval, whatever came before. */
   trip(key: string, now: number): void {
+    if (this.#intervalMs === 0) return;
     const state = this.#states.get(key);
-    if (state?.openUntil === PROBING || this.#intervalMs === 0) return;
     this.#states.delete(key);
     if (this.#states.size >= MOST_CIRCUITS) this.#forgetOldest();
-    const since = state?.openUntil != null ? state.since : now;
-    this.#states.set(key, { calls: LAST_FIVE, calledAt: now, openUntil: now + this.#intervalMs, since });
+    const since = state?.openUntil ? state.since : now;
+    const openUntil = Math.max(state?.openUntil ?? 0, now + this.#intervalMs);
+    this.#states.set(key, { calls: LAST_FIVE, calledAt: now, openUntil, probes: state?.probes ?? 0, since });
     this.#changed();
   }
 
@@ -125,10 +127,11 @@ export class Circuits {
     if (this.#states.delete(key)) this.#changed();
   }
 
-  /** The probe was not made, or ended without saying anything of the target: the next request may be it. */
+  /** The probe was not made: the next request may be it. */
   released(key: string, now: number): void {
     const state = this.#states.get(key);
-    if (state?.openUntil !== PROBING) return;
+    if (!state || state.openUntil === null || state.probes === 0) return;
+    state.probes--;
     state.openUntil = now;
     this.#changed();
   }

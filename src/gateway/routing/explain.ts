@@ -92,7 +92,10 @@ function reasonOf(
 ): string {
   const { health, facts, candidates } = field;
   if (model.excluded) return EXCLUDED[model.excluded];
-  if ((health.open[place] as number) > inputs.at) return 'Its circuit is open: it failed again and again.';
+  if ((health.open[place] as number) > inputs.at) {
+    const why = 'Its circuit is open: it failed again and again';
+    return position === null ? `${why}.` : `${why}, so it comes last: number ${position} of the plan.`;
+  }
   const rests = (health.resting[place] as number) > inputs.at;
   if (position === 1)
     return rests

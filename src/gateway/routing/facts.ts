@@ -75,8 +75,8 @@ export interface CandidateFacts {
 export interface HealthFacts {
   /** Until when all keys of the provider rest. */
   resting?: Record<number, number>;
-  /** Until when the circuit is open; null: until a probe that is on its way has ended. */
-  open?: Record<number, number | null>;
+  /** Until when the circuit lets nobody through. */
+  open?: Record<number, number>;
   /** The live median in milliseconds; absent: not known, or no strategy goes by it. */
   latency?: Record<number, number>;
 }

@@ -1,6 +1,6 @@
 import type { OwnKeys } from '../admission/caller.ts';
 import type { Target } from './candidates.ts';
-import { Circuits, type OpenCircuit, PROBING } from './circuit.ts';
+import { Circuits, type OpenCircuit } from './circuit.ts';
 import type { HealthFacts } from './facts.ts';
 import { KeyRing } from './keys.ts';
 import { LatencyEstimate } from './latency.ts';
@@ -76,16 +76,16 @@ export class TargetHealth {
     now: number,
   ): HealthFacts {
     const resting: Record<number, number> = {};
-    const open: Record<number, number | null> = {};
+    const open: Record<number, number> = {};
     const known: Record<number, number> = {};
     for (const [place, target] of targets.entries()) {
       if (target === null) continue;
       const key = targetKey(target);
       // Whether a caller's own key rests is not for decisions that others have in common.
-      const until = ownKeys.has(target.provider.id) ? 0 : this.keys.restOfAll(target.provider.keys, now);
+      const until = ownKeys.has(target.provider.id) ? 0 : this.keys.restOfAll(target.provider, now);
       if (until > now) resting[place] = until;
       const openUntil = this.openUntil(target);
-      if (openUntil > 0) open[place] = openUntil === PROBING ? null : openUntil;
+      if (openUntil > 0) open[place] = openUntil;
       const ms =
         latency &&
         this.#estimates(latency === 'STREAMED')
@@ -109,7 +109,7 @@ export class TargetHealth {
     return ofModel === 'CLOSED' ? ofProvider : ofModel;
   }
 
-  /** When a target's circuits let somebody through again; 0: they are closed, `PROBING`: once a probe has ended. */
+  /** When a target's circuits let somebody through again; 0: they are closed. */
   openUntil(target: Target): number {
     return Math.max(this.#circuits.openUntil(target.provider.id), this.#circuits.openUntil(targetKey(target)));
   }
@@ -123,11 +123,11 @@ export class TargetHealth {
   /** An attempt has ended. `timing` where it was answered. */
   note(target: Target, verdict: Verdict, isProbe: boolean, timing: Timing | null, now: number): void {
     const key = targetKey(target);
-    const ofProvider = isProbe && this.#circuits.openUntil(target.provider.id) === PROBING;
+    const ofProvider = isProbe && this.#circuits.openUntil(target.provider.id) > 0;
     for (const circuit of ofProvider ? [target.provider.id, key] : [key]) {
       if (verdict === 'ANSWERED') this.#circuits.succeeded(circuit, isProbe, now);
       else if (verdict === 'FAILED') this.#circuits.failed(circuit, isProbe, now);
-      else if (isProbe) this.#circuits.released(circuit, now);
+      else if (isProbe) this.#circuits.ended(circuit);
     }
     if (timing) this.#measure(key, timing, now);
   }

@@ -27,7 +27,7 @@ export interface KeyRest {
 /** What a provider can be called with: a key (null: it needs none), one that rests, or nothing that was not tried. */
 export type KeyChoice =
   | { kind: 'READY'; key: ProviderKey | null }
-  | { kind: 'RESTING'; key: ProviderKey; until: number; isAsked: boolean }
+  | { kind: 'RESTING'; key: ProviderKey | null; until: number; isAsked: boolean }
   | { kind: 'NONE' };
 
 /** The keys that a caller's calls to a provider go with: their own one alone, if they have one; else the system's. */
@@ -52,22 +52,21 @@ export class KeyRing {
     this.#changed = changed;
   }
 
-  /** Until when none of these keys is ready, in milliseconds since 1970; 0: one is, or there is none. */
-  restOfAll(keys: readonly ProviderKey[], now = Date.now()): number {
+  /** Until when none of a provider's keys is ready, in milliseconds since 1970; 0: one is. */
+  restOfAll({ id, keys }: Pick<ProviderEntry, 'id' | 'keys'>, now = Date.now()): number {
+    if (keys.length === 0) return this.restOf(id, now)?.until ?? 0;
     let soonest = Number.POSITIVE_INFINITY;
-    for (const { id } of keys) {
-      const until = this.restOf(id, now)?.until ?? 0;
-      if (until < soonest) soonest = until;
-    }
-    return keys.length === 0 ? 0 : soonest;
+    for (const key of keys) soonest = Math.min(soonest, this.restOf(key.id, now)?.until ?? 0);
+    return soonest;
   }
 
   /**
-   * @param keys those of one provider
+   * @param providerId rests in place of a key where the provider has none
+   * @param keys the provider's
    * @param tried ids of those that are out of the question
    */
-  choose(keys: readonly ProviderKey[], tried: ReadonlySet<string>, now = Date.now()): KeyChoice {
-    if (keys.length === 0) return { kind: 'READY', key: null };
+  choose(providerId: string, keys: readonly ProviderKey[], tried: ReadonlySet<string>, now = Date.now()): KeyChoice {
+    if (keys.length === 0) return this.#withoutKey(providerId, now);
     const ready: boolean[] = [];
     let soonest: { key: ProviderKey; until: number; isAsked: boolean } | null = null;
     for (const key of keys) {
@@ -119,6 +118,12 @@ export class KeyRing {
   restOf(keyId: string, now = Date.now()): Readonly<KeyRest> | null {
     const rest = this.#rests.get(keyId);
     return rest && rest.until > now ? rest : null;
+  }
+
+  #withoutKey(providerId: string, now: number): KeyChoice {
+    const rest = this.restOf(providerId, now);
+    if (rest === null) return { kind: 'READY', key: null };
+    return { kind: 'RESTING', key: null, until: rest.until, isAsked: rest.isAsked };
   }
 
   /**

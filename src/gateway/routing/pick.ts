@@ -33,7 +33,8 @@ export type PickInputs = Pick<Decision, 'at' | 'turn' | 'slot' | 'modelTurns'>;
 export interface Picked {
   /**
    * Places in the order in which they are tried, each provider and model once; at least as many as there are attempts,
-   * if there are as many. Those that rest come last in their section. Nobody whose circuit is open is among them.
+   * if there are as many. Those that rest come last in their section; those whose circuit is open last of all, in case
+   * that it closes before it is their turn.
    */
   order: number[];
   /** By place, 0 to 100; absent: no strategy gave it one. */
@@ -83,6 +84,7 @@ export function pick(field: Field, inputs: PickInputs): Picked {
     target += section.targets.length;
     for (const { models } of section.targets) place += models.length;
   }
+  takeOpen(field, inputs, picked, taken);
   return picked;
 }
 
@@ -198,6 +200,24 @@ function take(
   }
 }
 
+/** Those whose circuit is open, the one that closes first before the others. */
+function takeOpen(
+  { facts, candidates, health }: Field,
+  { at }: PickInputs,
+  { order }: Picked,
+  taken: Set<number>,
+): void {
+  if (order.length >= facts.attempts) return;
+  const open = candidates.filter(({ place, model }) => model.excluded === null && (health.open[place] as number) > at);
+  open.sort((a, b) => (health.open[a.place] as number) - (health.open[b.place] as number));
+  for (const { place, twin } of open) {
+    if (order.length >= facts.attempts) return;
+    if (taken.has(twin)) continue;
+    taken.add(twin);
+    order.push(place);
+  }
+}
+
 function keepScores(contenders: readonly Contender[], scores: readonly number[], picked: Picked): void {
   for (const [index, { place }] of contenders.entries()) picked.scores.set(place, scores[index] as number);
 }
@@ -207,7 +227,7 @@ function spread({ resting, open, latency }: HealthFacts, count: number): Health 
   const openAt = new Array<number>(count).fill(0);
   const latencyAt = new Array<number | null>(count).fill(null);
   for (const place in resting) restingAt[+place] = resting[+place] ?? 0;
-  for (const place in open) openAt[+place] = open[+place] ?? Number.POSITIVE_INFINITY;
+  for (const place in open) openAt[+place] = open[+place] ?? 0;
   for (const place in latency) latencyAt[+place] = latency[+place] ?? null;
   return { resting: restingAt, open: openAt, latency: latencyAt };
 }

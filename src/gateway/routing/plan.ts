@@ -113,6 +113,10 @@ export class Plan {
     return Math.min(...this.#places.map(({ isOut, readyAt }) => (isOut ? Number.POSITIVE_INFINITY : readyAt)));
   }
 
+  get targets(): readonly Target[] {
+    return this.#places.map(({ target }) => target);
+  }
+
   /** What follows a step that cannot be made. */
   instead(step: Step): Step | null {
     this.#placeOf(step).isOut = true;
@@ -140,6 +144,7 @@ export class Plan {
   /** Another key of the provider comes before another provider. */
   #withoutKey(place: Place, key: ProviderKey | null, { key: fault, retryAfterMs }: Failure): void {
     place.isTried = false;
+    // The key rests already: what is chosen next is another one, or nothing that is ready.
     if (fault === 'LIMITED') this.#later(place, retryAfterMs);
     else if (key) this.#triedKeys.add(key.id);
     else place.isOut = true;

@@ -1,4 +1,3 @@
-import { OverloadedError } from '../../platform/errors.ts';
 import type { OwnKeys } from '../admission/caller.ts';
 import type { Target } from './candidates.ts';
 import type { Choice } from './choice.ts';
@@ -59,10 +58,7 @@ export class Router {
     this.health = health;
   }
 
-  /**
-   * Picks, and counts the pick.
-   * @throws OverloadedError when every candidate failed so often that none is called for now
-   */
+  /** Picks, and counts the pick. */
   decide(choice: Choice, asking: Asking): Decided {
     const views = this.#viewsOf(choice);
     const view = this.#view(choice, views, asking);
@@ -76,9 +72,7 @@ export class Router {
       modelTurns: countedTargets.size === 0 ? null : this.#modelTurns(choice),
     };
     const picked = this.#pick(view, inputs);
-    const [first] = picked.order;
-    if (first === undefined) throw this.#allOpen(choice, asking.at);
-    if (countedTargets.size > 0) this.#countTarget(choice, field.candidates[first] as Candidate);
+    if (countedTargets.size > 0) this.#countTarget(choice, field.candidates[picked.order[0] as number] as Candidate);
     const plan = picked.order.slice(0, choice.facts.attempts);
     return {
       decision: { candidates: views.candidates.id, health: health.id, ...inputs, plan },
@@ -150,14 +144,6 @@ export class Router {
     const index = facts.sections.flatMap(({ targets }) => targets).indexOf(target);
     const key = countedTargets.get(index);
     if (key !== undefined) this.#turns.next(key);
-  }
-
-  #allOpen({ route, targets }: Choice, now: number): OverloadedError {
-    const untils = targets.flatMap((target) => (target ? [this.health.openUntil(target)] : []));
-    const soonest = Math.min(...untils);
-    const seconds = Number.isFinite(soonest) ? Math.max(1, Math.ceil((soonest - now) / 1_000)) : 1;
-    const where = route ? `Every target of the route "${route.slug}"` : 'Every provider of this model';
-    return new OverloadedError(`${where} failed again and again, and is left alone for ${seconds} s.`, seconds);
   }
 }
 

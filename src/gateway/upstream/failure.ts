@@ -191,7 +191,8 @@ const BAD_KEY = new RegExp(
 );
 
 /** The newer Claude models do not go on with what an assistant's message begins; others do. */
-const PREFILL = /does not support assistant message prefill/i;
+const PREFILL =
+  /support.{0,40}\bprefill|\bprefill.{0,40}support|(conversation|last message) must (end with|be from) (a|the) user|last message must not be .{0,20}assistant/i;
 
 /** Used up until somebody pays, rather than too many at once. */
 function isQuota({ names, message }: ProviderError): boolean {

@@ -108,6 +108,7 @@ class AnswerWriter {
       case 'admitted':
         this.#wantsUsage = event.wantsUsage;
         this.#isStreamed = event.isStreamed;
+        this.#headers['x-signalbox-request-id'] = event.requestId;
         if (event.isStreamed) this.#hold = setTimeout(() => this.#openEarly(), this.#headerHoldMs);
         return;
       case 'started':

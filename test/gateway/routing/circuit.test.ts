@@ -37,13 +37,13 @@ describe('a circuit', () => {
     open(circuits);
     expect(circuits.enter('t', INTERVAL - 1)).toBe('OPEN');
     expect(circuits.enter('t', INTERVAL)).toBe('PROBE');
-    expect(circuits.enter('t', 5 * INTERVAL)).toBe('OPEN');
-    expect(circuits.stateOf('t')).toMatchObject({ state: 'HALF_OPEN', probeAt: null });
-    circuits.failed('t', true, 2 * INTERVAL);
-    expect(circuits.stateOf('t')).toMatchObject({ state: 'OPEN', probeAt: 3 * INTERVAL, since: 0 });
-    expect(circuits.enter('t', 3 * INTERVAL)).toBe('PROBE');
-    circuits.succeeded('t', true, 3 * INTERVAL);
-    expect(circuits.enter('t', 3 * INTERVAL)).toBe('CLOSED');
+    expect(circuits.enter('t', 2 * INTERVAL - 1)).toBe('OPEN');
+    expect(circuits.stateOf('t')).toMatchObject({ state: 'HALF_OPEN', probeAt: 2 * INTERVAL });
+    circuits.failed('t', true, INTERVAL + 5);
+    expect(circuits.stateOf('t')).toMatchObject({ state: 'OPEN', probeAt: 2 * INTERVAL, since: 0 });
+    expect(circuits.enter('t', 2 * INTERVAL)).toBe('PROBE');
+    circuits.succeeded('t', true, 2 * INTERVAL);
+    expect(circuits.enter('t', 2 * INTERVAL)).toBe('CLOSED');
     expect(circuits.stateOf('t')).toBeNull();
   });
 
@@ -55,7 +55,27 @@ describe('a circuit', () => {
     expect(circuits.enter('t', INTERVAL)).toBe('PROBE');
   });
 
-  test('gives the turn to the next one when a probe says nothing', () => {
+  test('finds a target that is back, though the probe before still hangs', () => {
+    const circuits = new Circuits(INTERVAL, () => undefined);
+    open(circuits);
+    expect(circuits.enter('t', INTERVAL)).toBe('PROBE');
+    expect(circuits.enter('t', 2 * INTERVAL)).toBe('PROBE');
+    circuits.succeeded('t', true, 2 * INTERVAL + 1);
+    expect(circuits.enter('t', 2 * INTERVAL + 1)).toBe('CLOSED');
+    circuits.failed('t', true, 3 * INTERVAL);
+    expect(circuits.enter('t', 3 * INTERVAL)).toBe('CLOSED');
+  });
+
+  test('does not give the turn to the next one when a probe was sent and said nothing', () => {
+    const circuits = new Circuits(INTERVAL, () => undefined);
+    open(circuits);
+    circuits.enter('t', INTERVAL);
+    circuits.ended('t');
+    expect(circuits.stateOf('t')?.state).toBe('OPEN');
+    expect(circuits.enter('t', 2 * INTERVAL - 1)).toBe('OPEN');
+  });
+
+  test('gives the turn to the next one when a probe was not sent', () => {
     const circuits = new Circuits(INTERVAL, () => undefined);
     open(circuits);
     expect(circuits.enter('t', INTERVAL)).toBe('PROBE');

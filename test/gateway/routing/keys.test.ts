@@ -10,7 +10,7 @@ const b = key('b');
 
 function picks(ring: KeyRing, keys: readonly ProviderKey[], count: number, now = 0): string[] {
   return Array.from({ length: count }, () => {
-    const choice = ring.choose(keys, NONE, now);
+    const choice = ring.choose('p', keys, NONE, now);
     return choice.kind === 'NONE' ? '-' : (choice.key?.id ?? 'keyless');
   });
 }
@@ -35,9 +35,9 @@ describe('choosing', () => {
 
   test('a provider without keys is ready without one; one whose keys were all tried has nothing', () => {
     const ring = new KeyRing();
-    expect(ring.choose([], NONE)).toEqual({ kind: 'READY', key: null });
-    expect(ring.choose([a, b], new Set(['a', 'b']))).toEqual({ kind: 'NONE' });
-    expect(ring.choose([a, b], new Set(['a']))).toEqual({ kind: 'READY', key: b });
+    expect(ring.choose('p', [], NONE)).toEqual({ kind: 'READY', key: null });
+    expect(ring.choose('p', [a, b], new Set(['a', 'b']))).toEqual({ kind: 'NONE' });
+    expect(ring.choose('p', [a, b], new Set(['a']))).toEqual({ kind: 'READY', key: b });
   });
 
   test('an own key is used alone, and one that cannot be decrypted is not replaced', () => {
@@ -92,8 +92,13 @@ describe('a key that was at fault', () => {
     const ring = new KeyRing();
     ring.rest('a', 'LIMITED', 9_000, 0);
     ring.rest('b', 'LIMITED', 5_000, 0);
-    expect(ring.choose([a, b], NONE, 1)).toEqual({ kind: 'RESTING', key: b, until: 5_000, isAsked: true });
-    expect(ring.choose([a, b], new Set(['b']), 1)).toEqual({ kind: 'RESTING', key: a, until: 9_000, isAsked: true });
+    expect(ring.choose('p', [a, b], NONE, 1)).toEqual({ kind: 'RESTING', key: b, until: 5_000, isAsked: true });
+    expect(ring.choose('p', [a, b], new Set(['b']), 1)).toEqual({
+      kind: 'RESTING',
+      key: a,
+      until: 9_000,
+      isAsked: true,
+    });
   });
 
   test('is forgotten when 10,000 others were at fault since', () => {

@@ -35,7 +35,7 @@ class Walk {
   constructor(list: readonly Target[], limits: Partial<PlanLimits> = {}, others: readonly Target[] = []) {
     const all = { attempts: 4, deadline: null, triesAgain: true, asksOthersOnRefusal: false, ...limits };
     this.plan = new Plan(list, () => others, all, {
-      chooseKey: ({ keys }, tried) => this.ring.choose(keys, tried, this.now),
+      chooseKey: ({ id, keys }, tried) => this.ring.choose(id, keys, tried, this.now),
       now: () => this.now,
       random: () => 1,
     });
@@ -46,8 +46,8 @@ class Walk {
   fail(...failures: Failure[]): this {
     for (const one of failures) {
       if (!this.step) throw new Error('the plan has ended');
-      const { key } = this.step;
-      if (key && one.key) this.ring.rest(key.id, one.key, one.retryAfterMs, this.now);
+      const { key, target } = this.step;
+      if (one.key) this.ring.rest(key?.id ?? target.provider.id, one.key, one.retryAfterMs, this.now);
       this.step = this.#take(this.plan.after(this.step, one));
     }
     return this;
@@ -139,6 +139,12 @@ describe('a target that asks to be left alone', () => {
     expect(alone.waits).toEqual([0, 3_000]);
   });
 
+  test('is left alone as a whole where it has no keys', () => {
+    const walk = new Walk(targets(['p', []], ['q', []])).fail(limited(3_000), failure('SAME_TARGET'));
+    expect(walk.seen).toEqual(['p:-', 'q:-', 'q:-']);
+    expect(new Walk(targets(['p', []])).fail(limited(3_000)).waits).toEqual([0, 3_000]);
+  });
+
   test('is not waited for beyond half a minute or the end of the time', () => {
     expect(new Walk(targets(['p', ['k1']])).fail(limited(31_000)).step).toBeNull();
     const soon = { deadline: 1_002_000 };
@@ -162,7 +168,7 @@ describe('a target that asks to be left alone', () => {
       () => [],
       { attempts: 4, deadline: null, triesAgain: true, asksOthersOnRefusal: false },
       {
-        chooseKey: ({ keys }, tried) => ring.choose(keys, tried, now),
+        chooseKey: ({ id, keys }, tried) => ring.choose(id, keys, tried, now),
         now: () => now,
         random: () => 1,
       },
