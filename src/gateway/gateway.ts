@@ -68,6 +68,11 @@ export class Gateway {
     return this.#running.size;
   }
 
+  /** Circuits that are open on this server now. */
+  get openCircuits(): number {
+    return this.#steering.health.openCircuits;
+  }
+
   /** Calls `listener` at the end of each completion. */
   onFinished(listener: (report: CompletionReport) => void): void {
     this.#settlements.onFinished(listener);

@@ -18,7 +18,8 @@ import { timingOf, verdictOf } from './verdict.ts';
 /** Of a target that was named exactly: its keys are tried, and nothing a second time. */
 const ATTEMPTS_OF_TESTS = 4;
 
-const LONGEST_GUESS_MS = 5_000;
+/** They closed meanwhile, and nobody knows when the next may be called. */
+const GUESS_MS = 1_000;
 
 /** Where completions go: plans their attempts, and learns from how these end. */
 export class Steering {
@@ -95,7 +96,7 @@ export class Steering {
       return new RateLimitedError(`The providers of ${whose} asked to be left alone for ${seconds} s.`, seconds);
     }
     const untils = plan.targets.map((target) => this.health.openUntil(target)).filter((until) => until > now);
-    const seconds = secondsUntil(Math.min(...untils, now + LONGEST_GUESS_MS), now);
+    const seconds = secondsUntil(untils.length > 0 ? Math.min(...untils) : now + GUESS_MS, now);
     const message = `The targets of ${whose} failed again and again, and are left alone for ${seconds} s.`;
     return new OverloadedError(message, seconds);
   }

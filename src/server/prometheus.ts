@@ -52,6 +52,11 @@ export function registerPrometheus(app: FastifyInstance, services: Services): vo
     registers,
   });
   gauge('signalbox_completions_running', 'Completions on their way.', () => services.gateway.running);
+  gauge(
+    'signalbox_circuits_open',
+    'Targets that failed again and again, and are left alone.',
+    () => services.gateway.openCircuits,
+  );
   gauge('signalbox_metrics_views', 'Live views of metrics that somebody watches.', () => services.liveViews.size);
   gauge(
     'signalbox_metrics_events_dropped',

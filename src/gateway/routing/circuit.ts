@@ -55,6 +55,13 @@ export class Circuits {
     return this.#states.get(key)?.openUntil ?? 0;
   }
 
+  /** How many are open now. */
+  get open(): number {
+    let open = 0;
+    for (const { openUntil } of this.#states.values()) if (openUntil !== null) open++;
+    return open;
+  }
+
   /** Null: it is closed. */
   stateOf(key: string): OpenCircuit | null {
     const state = this.#states.get(key);

@@ -55,6 +55,11 @@ export class TargetHealth {
     this.#circuits = new Circuits(probeIntervalMs, changed);
   }
 
+  /** Circuits that are open now: of models, and of whole providers. */
+  get openCircuits(): number {
+    return this.#circuits.open;
+  }
+
   /** Goes up whenever `factsOf` may give something new. */
   version(now: number): number {
     if (this.#isLatencyNew && now - this.#publishedAt >= PUBLISHED_EVERY_MS) {

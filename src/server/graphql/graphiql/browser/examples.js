@@ -132,6 +132,54 @@ mutation SplitTraffic {
 `,
   },
   {
+    name: 'compare-targets',
+    title: 'Compare the targets of a split',
+    isTab: false,
+    query: `# Who is cheaper, faster, or fails less, and whether
+# that is more than chance. First split the traffic
+# of the route, and let it run for a while.
+
+query CompareTargets {
+  splitComparison(input: { routeId: "default" }) {
+    variants {
+      label
+      percentage
+      requests
+      errorRate
+      averageLatencyMs
+      averageCost
+    }
+    recommendation { action text }
+  }
+}
+`,
+  },
+  {
+    name: 'explain-route',
+    title: 'Why a request went where it did',
+    isTab: false,
+    query: `# Put in the requestId of a completion:
+# the request log has them.
+
+query ExplainRoute {
+  explainRoute(requestId: "00000000-0000-7000-8000-000000000000") {
+    route
+    isReproduced
+    decision {
+      candidates { provider model score reason }
+    }
+  }
+  routes {
+    slug
+    state {
+      picks
+      targets { provider model restingUntil firstTokenMs answerMs }
+    }
+  }
+}
+`,
+  },
+  {
     name: 'stream-completion',
     title: 'Stream a completion',
     isTab: true,
