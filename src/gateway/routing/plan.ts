@@ -159,7 +159,13 @@ export class Plan {
   /** Never the same one, nor any that is not known to be larger. */
   #onlyLarger(place: Place): void {
     const size = place.target.model.contextTokens;
-    for (const other of this.#others()) this.#places.push(placeOf(other));
+    // Of others, a target may stand for what is planned already, and after a second overflow all of them do.
+    const known = new Set(this.#places.map(({ target }) => nameOf(target)));
+    for (const other of this.#others()) {
+      const name = nameOf(other);
+      if (!known.has(name)) this.#places.push(placeOf(other));
+      known.add(name);
+    }
     for (const one of this.#places) {
       const otherSize = one.target.model.contextTokens;
       const mayBeLarger = size === null || (otherSize !== null && otherSize > size);
@@ -215,4 +221,9 @@ export class Plan {
 
 function placeOf(target: Target): Place {
   return { target, failures: 0, readyAt: 0, isTried: false, isOut: false };
+}
+
+/** Equal for what is the same upstream. */
+function nameOf({ provider, model }: Target): string {
+  return `${provider.id} ${model.name}`;
 }

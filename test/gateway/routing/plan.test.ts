@@ -116,6 +116,19 @@ describe('what follows a failed call', () => {
     expect(walk.fail(tooLong).step).toBeNull();
   });
 
+  test('what else a request that is too long may go to is tried once, however often it is too long', () => {
+    const tooLong = failure('LARGER_MODEL');
+    const others = targets(['q', [], 16_000], ['r', [], 32_000]);
+    const walk = new Walk(targets(['p', [], 8_000]), { attempts: 9 }, others).fail(tooLong, tooLong);
+    expect(walk.fail(failure('OTHER_TARGET')).step).toBeNull();
+    expect(walk.seen).toEqual(['p:-', 'q:-', 'r:-']);
+  });
+
+  test('nor does it go to what is planned already under another target', () => {
+    const twins = targets(['p', []], ['p', []]);
+    expect(new Walk(targets(['p', []]), {}, twins).fail(failure('LARGER_MODEL')).step).toBeNull();
+  });
+
   test('there are at most as many calls as were planned', () => {
     const keys = targets(['p', ['1', '2', '3', '4', '5', '6']], ['q', ['7']]);
     expect(new Walk(keys).fail(...Array.from({ length: 4 }, () => limited(null))).seen).toHaveLength(4);
