@@ -103,7 +103,8 @@ export class Gateway {
 
   /** A provider was asked whether it is there, without a completion. */
   noteProbe(providerId: string, isThere: boolean): void {
-    this.#steering.health.noteProbe(providerId, isThere, Date.now());
+    const { circuitProbeMs } = this.#parts.settings;
+    this.#steering.health.noteProbe(providerId, isThere, circuitProbeMs, Date.now());
   }
 
   /**
@@ -187,14 +188,17 @@ export class Gateway {
     let failed: SignalboxError | null = null;
     let step = plan.first();
     while (step) {
-      if (step.waitMs > 0) await pause(run, step.waitMs);
+      if (step.waitMs > 0) {
+        await pause(run, step.waitMs);
+        step = plan.resume(step);
+        continue;
+      }
       if (run.cancelled) throw run.cancelled;
-      const entry = this.#steering.enter(run, step);
-      if (entry === 'OPEN') {
+      if (!this.#steering.enter(run, step)) {
         step = plan.instead(step);
         continue;
       }
-      const attempt = await this.#prepare(run, step, entry === 'PROBE');
+      const attempt = await this.#prepare(run, step);
       if (attempt instanceof ValidationError) {
         // This provider's dialect cannot say it; another one may.
         failed ??= attempt;
@@ -205,7 +209,8 @@ export class Gateway {
       if (!failure) return;
       // What a stand-in alone refuses is not why the completion failed.
       if (failed === null || !plan.isOnlyThis(step, failure)) failed = failure.error;
-      const passing = run.hasStarted ? breaksOff(run, failure) : failure;
+      // A stand-in that failed before it began to answer is a failure like any other.
+      const passing = attempt.attempt.firstTokenAt !== null && run.hasStarted ? breaksOff(run, failure) : failure;
       step = passing && plan.after(step, passing);
       if (step) {
         await this.#settlements.attempt(run, attempt.attempt, failure.error);
@@ -219,7 +224,7 @@ export class Gateway {
   }
 
   /** Says the request in the target's dialect, and writes down what is intended; the error when it cannot be said. */
-  async #prepare(run: Run, step: Step, isProbe: boolean): Promise<Prepared | ValidationError> {
+  async #prepare(run: Run, step: Step): Promise<Prepared | ValidationError> {
     const call = await this.#dispatcher.prepare(run, step.target);
     if (call instanceof ValidationError) {
       this.#steering.release(run);
@@ -232,25 +237,26 @@ export class Gateway {
     // Durable before anything is dispatched.
     await ledger.intend(attempt.intent, attempt.price);
     run.open = attempt;
-    return { attempt, call, isProbe };
+    return { attempt, call };
   }
 
   /** One upstream call. Returns what went wrong, or null when the answer is complete, settled and yielded. */
   async *#relay(
     run: Run,
-    { attempt, call, isProbe }: Prepared,
+    { attempt, call }: Prepared,
     recording: Recording | null,
   ): AsyncGenerator<CompletionEvent, Failure | null, undefined> {
     let body: WholeAnswer | null = null;
     let usageEvent: string | null = null;
     let isFirst = true;
-    if (run.probed) run.probed.isSent = true;
+    if (run.probe) run.probe.isSent = true;
     try {
       for await (const part of this.#dispatcher.send(run, attempt, call)) {
         if ('body' in part) {
           body = part;
           continue;
         }
+        if (isFirst) this.#steering.hasAnswered(run, attempt);
         if (isFirst) yield this.#begin(run, attempt, recording);
         isFirst = false;
         usageEvent = part.usageEvent ?? usageEvent;
@@ -261,10 +267,10 @@ export class Gateway {
       }
     } catch (error) {
       const failure = toFailure(error, attempt, run.cancelled);
-      this.#steering.learn(run, attempt, isProbe, failure);
+      this.#steering.learn(run, attempt, failure);
       return failure;
     }
-    this.#steering.learn(run, attempt, isProbe, null);
+    this.#steering.learn(run, attempt, null);
     const report = await this.#settlements.last(run, attempt, 'SUCCEEDED', null);
     if (recording) this.#cache.put(recording, run, body, usageEvent, originOf(attempt, report));
     if (body) {
@@ -314,8 +320,6 @@ export class Gateway {
 interface Prepared {
   attempt: Attempt;
   call: Call;
-  /** It goes through an open circuit, to see how the target does. */
-  isProbe: boolean;
 }
 
 function originOf({ intent }: Attempt, { model, finishReason, targetId }: CompletionReport) {

@@ -39,8 +39,10 @@ export interface Run {
   nextSeq: number;
   /** What the decision names; on the ledger before the first attempt is. */
   facts: readonly RoutingFact[];
-  /** The target that an open circuit let this completion through to, until that call has ended. */
-  probed: { target: Target; isSent: boolean } | null;
+  /** The circuits that let this completion through to a target that was left alone, until that has answered or failed. */
+  probe: { target: Target; claims: readonly string[]; isSent: boolean } | null;
+  /** Targets that failed. */
+  failed: Set<Target>;
   /** Why the answer that had begun broke off, if another target begins anew. */
   brokeOff: SignalboxError | null;
   /** When all attempts together must have ended, in milliseconds since 1970; null: no limit but the providers' own. */
@@ -82,7 +84,8 @@ export function startRun(requestId: string, request: CompletionRequest, admitted
     hasStarted: false,
     nextSeq: 0,
     facts: [],
-    probed: null,
+    probe: null,
+    failed: new Set(),
     brokeOff: null,
     deadline: route?.totalTimeoutMs ? startedAt + route.totalTimeoutMs : null,
   };

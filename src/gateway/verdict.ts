@@ -1,6 +1,6 @@
 import { UpstreamTimeoutError, ValidationError } from '../platform/errors.ts';
 import type { Attempt } from './attempt.ts';
-import type { Timing, Verdict } from './routing/health.ts';
+import type { Verdict } from './routing/health.ts';
 import { choiceOf, type Run } from './run.ts';
 import type { Failure } from './upstream/failure.ts';
 
@@ -10,17 +10,27 @@ export function verdictOf(run: Run, attempt: Attempt, failure: Failure | null): 
   const { error, remedy, upstreamStatus } = failure;
   const isAtFault = remedy === 'SAME_TARGET' || remedy === 'OTHER_TARGET';
   if (!isAtFault || run.cancelled || error instanceof ValidationError) return 'NEUTRAL';
-  // The route had no more time for it.
-  const isRoutesLimit = error instanceof UpstreamTimeoutError && error.timeout === 'TOTAL' && isOver(run);
+  if (error instanceof UpstreamTimeoutError && isRoutesLimit(run, attempt, error)) return 'NEUTRAL';
   // What becomes of a caller's own account says nothing about others.
   const isOwn = attempt.intent.usedOwnKey && upstreamStatus !== null && upstreamStatus >= 400 && upstreamStatus < 500;
-  return isRoutesLimit || isOwn ? 'NEUTRAL' : 'FAILED';
+  return isOwn ? 'NEUTRAL' : 'FAILED';
 }
 
-/** How long an answer took: a stream until its first token, any other as a whole. */
-export function timingOf({ admitted }: Run, { firstTokenAt, intent }: Attempt): Timing | null {
-  if (!admitted.isStreamed) return { isStreamed: false, ms: Date.now() - intent.startedAt };
-  return firstTokenAt === null ? null : { isStreamed: true, ms: firstTokenAt - intent.startedAt };
+/** The route had no more time, and the target had begun to answer, or had only what others had left of it. */
+function isRoutesLimit(
+  { deadline, origin }: Run,
+  { intent, upstreamStatus }: Attempt,
+  { timeout }: UpstreamTimeoutError,
+) {
+  if (timeout !== 'TOTAL' || deadline === null || Date.now() < deadline) return false;
+  const hadMostOfIt = (deadline - intent.startedAt) * 2 >= deadline - origin.startedAt;
+  return upstreamStatus !== null || !hadMostOfIt;
+}
+
+/** How long an answer took: a stream until its first token, any other as a whole; null: that is not known. */
+export function answerTimeOf({ admitted }: Run, { firstTokenAt, intent }: Attempt): number | null {
+  if (!admitted.isStreamed) return Date.now() - intent.startedAt;
+  return firstTokenAt === null ? null : firstTokenAt - intent.startedAt;
 }
 
 /**
@@ -30,12 +40,8 @@ export function timingOf({ admitted }: Run, { firstTokenAt, intent }: Attempt): 
 export function breaksOff(run: Run, failure: Failure): Failure | null {
   const { admitted, request } = run;
   const isAllowed = choiceOf(admitted)?.route?.restartPolicy === 'OTHER_TARGET' && request.acceptsRestart === true;
+  run.brokeOff = failure.error;
   const isBroken = failure.remedy === 'SAME_TARGET' || failure.remedy === 'OTHER_TARGET';
   if (!isAllowed || !isBroken) return null;
-  run.brokeOff = failure.error;
   return { ...failure, remedy: 'OTHER_TARGET' };
-}
-
-function isOver({ deadline }: Run): boolean {
-  return deadline !== null && Date.now() >= deadline;
 }

@@ -50,10 +50,9 @@ function measure(strategy, { sticky = false, troubled = false } = {}) {
   const choice = choiceOf(strategy, sticky);
   const now = Date.now();
   for (const [index, target] of choice.targets.entries()) {
-    for (let call = 0; call < 20; call++)
-      health.note(target, 'ANSWERED', false, { isStreamed: true, ms: 100 + index }, now);
+    for (let call = 0; call < 20; call++) health.measure(target, 'STREAM', 100 + index, now);
     if (troubled && index % 10 === 0)
-      for (let call = 0; call < 5; call++) health.note(target, 'FAILED', false, null, now);
+      for (let call = 0; call < 5; call++) health.note(target, 'STREAM', 'FAILED', [], now);
     if (troubled && index % 10 === 5) health.keys.rest(target.provider.keys[0].id, 'LIMITED', 5_000);
   }
   const times = [];
@@ -61,7 +60,7 @@ function measure(strategy, { sticky = false, troubled = false } = {}) {
     const startedAt = performance.now();
     for (let turn = 0; turn < PICKS; turn++) {
       const stickyKey = sticky ? `route session-${turn}` : null;
-      router.decide(choice, { ownKeys: new Map(), isStreamed: true, stickyKey, at: now + 2_000 });
+      router.decide(choice, { ownKeys: new Map(), kind: 'STREAM', stickyKey, at: now + 2_000 });
     }
     times.push(((performance.now() - startedAt) * 1_000) / PICKS);
   }

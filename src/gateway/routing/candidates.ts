@@ -41,32 +41,41 @@ export interface Candidates {
 
 /** A target without a list stands for all models of its provider: the first ones of so many. */
 const MOST_MODELS = 100;
+/** Where a route without targets goes with a request that is too long for a provider's first model. */
+const MOST_LARGER_MODELS = 9;
 
 /** The targets of a route with their models, also those that cannot be used now, with the reason why. */
 export function candidatesOf(route: RouteEntry, fallback: string | null, narrowing: Narrowing): Candidates {
-  const { snapshot, ownKeys } = narrowing;
+  const { snapshot, ownKeys, hint } = narrowing;
   const hasTargets = route.targets.length > 0;
   // The strategy is about targets: without any, the active provider comes first.
   const strategy = hasTargets ? route.strategy : 'FAILOVER';
   const targets: (Target | null)[] = [];
-  const facts = (hasTargets ? route.targets : standIns(snapshot, ownKeys)).map((entry): TargetFacts => {
+  const facts = (hasTargets ? route.targets : standIns(snapshot, ownKeys)).flatMap((entry): TargetFacts[] => {
     const id = hasTargets ? entry.id : null;
     const provider = snapshot.providersById.get(entry.providerId);
     const isOut = strategy === 'WEIGHTED' && entry.weight === 0;
-    const models = provider ? modelsOf(entry, provider, isOut, narrowing) : entry.models.map(unusable);
+    const models = provider
+      ? modelsOf(entry, provider, { isOut, isStandIn: !hasTargets, ...narrowing })
+      : hint === null
+        ? entry.models.map(unusable)
+        : [];
+    if (models.length === 0) return [];
     for (const { model, facts } of models)
       targets.push(provider && facts.excluded === null ? { id, provider, model } : null);
-    return {
-      id,
-      provider: provider?.slug ?? entry.providerId,
-      priority: entry.priority,
-      weight: entry.weight,
-      strategy: entry.strategy,
-      region: regionOf(provider, route),
-      tries: !hasTargets ? 'BEST' : entry.models.length > 0 ? 'EACH' : 'BEST_FIRST',
-      slots: route.stickyBy === null ? [] : entry.slots,
-      models: models.map(({ facts }) => facts),
-    };
+    return [
+      {
+        id,
+        provider: provider?.slug ?? entry.providerId,
+        priority: entry.priority,
+        weight: entry.weight,
+        strategy: entry.strategy,
+        region: regionOf(provider, route),
+        tries: !hasTargets ? 'BEST' : entry.models.length > 0 ? 'EACH' : 'BEST_FIRST',
+        slots: route.stickyBy === null ? [] : entry.slots,
+        models: models.map(({ facts }) => facts),
+      },
+    ];
   });
   return { section: { fallback, mode: route.mode, strategy, weights: route.scoreWeights, targets: facts }, targets };
 }
@@ -116,33 +125,42 @@ interface Considered {
 function modelsOf(
   entry: RouteTargetEntry,
   provider: ProviderEntry,
-  isOut: boolean,
-  narrowing: Narrowing,
+  narrowing: Narrowing & { isOut: boolean; isStandIn: boolean },
 ): Considered[] {
-  const { ownKeys, hint, powerLevel } = narrowing;
+  const { ownKeys, powerLevel, isOut } = narrowing;
   const isProviderUsable = isUsable(provider, ownKeys);
   const excluded = (model: TargetModel & { isEnabled?: boolean }, price: number | null): Exclusion | null => {
     if (!isProviderUsable) return 'PROVIDER_UNUSABLE';
     if (!model.isEnabled) return 'MODEL_UNUSABLE';
     if (isOut) return 'NO_WEIGHT';
-    if (hint !== null && !isMeant(hint, model.name, provider)) return 'NOT_HINTED';
     return powerLevel !== null && powerLevelOf(price) !== powerLevel ? 'OTHER_POWER_LEVEL' : null;
   };
-  return named(entry, provider, hint).map((model) => {
+  return named(entry, provider, narrowing).map((model) => {
     const facts = factsOf(provider, model, null);
     return { model, facts: { ...facts, excluded: excluded(model, facts.price) } };
   });
 }
 
-/** Those that a target lists; if it lists none, its provider's. */
-function named({ models }: RouteTargetEntry, provider: ProviderEntry, hint: string | null): TargetModel[] {
+/** Those that a target lists; if it lists none, its provider's. With a hint only those that it means. */
+function named(
+  { models }: RouteTargetEntry,
+  provider: ProviderEntry,
+  { hint, isStandIn }: Narrowing & { isStandIn: boolean },
+): TargetModel[] {
+  const means = (name: string) => hint === null || isMeant(hint, name, provider);
   if (models.length > 0)
-    return models.map((name) => provider.models.find((model) => model.name === name) ?? uncatalogued(name));
-  const enabled = provider.models.filter(({ isEnabled }) => isEnabled);
-  const first = enabled.slice(0, MOST_MODELS);
-  if (hint === null || hint === provider.slug) return first;
-  // A model that is hinted at is among them wherever it stands.
-  return [...first, ...enabled.slice(MOST_MODELS).filter(({ name }) => isMeant(hint, name, provider))];
+    return models
+      .filter(means)
+      .map((name) => provider.models.find((model) => model.name === name) ?? uncatalogued(name));
+  const enabled = provider.models.filter(({ isEnabled, name }) => isEnabled && means(name));
+  return isStandIn && hint === null ? withLarger(enabled) : enabled.slice(0, MOST_MODELS);
+}
+
+/** The first one, and those that a request fits into which is too long for it. */
+function withLarger([first, ...others]: readonly TargetModel[]): TargetModel[] {
+  if (!first) return [];
+  const larger = others.filter(({ contextTokens }) => (contextTokens ?? 0) > (first.contextTokens ?? Infinity));
+  return [first, ...larger.slice(0, MOST_LARGER_MODELS)];
 }
 
 function isMeant(hint: string, model: string, { slug }: ProviderEntry): boolean {

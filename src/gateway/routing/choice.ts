@@ -40,8 +40,14 @@ export function choiceOfRoute(route: RouteEntry, narrowing: Narrowing): Choice |
   const own = isNarrow ? candidatesOf(route, null, { ...narrowing, powerLevel: null }) : atLevel;
   const warnings = isNarrow && hasUsable(own) ? [noneAt(wanted, route)] : [];
   const fallbacks = route.fallbacks.flatMap((name) => fallbackOf(name, narrowing));
-  const { hint } = narrowing;
-  const countedAs = hint === null ? route.id : `${route.id}/${hint}`;
+  // What narrows the candidates is counted apart: each must get its turn among those that it is compared with.
+  const { hint, ownKeys } = narrowing;
+  const narrowed = [
+    hint === null ? '' : `/${hint}`,
+    wanted === null || isNarrow ? '' : `@${wanted}`,
+    signatureOf(ownKeys),
+  ];
+  const countedAs = route.id + narrowed.join('');
   return choiceAmong(route, [own, ...fallbacks], countedAs, warnings);
 }
 

@@ -4,26 +4,32 @@ const LAST_TWENTY = 0xfffff;
 const MOST_OF_TWENTY = 10;
 /** Calls longer ago than this do not count with the next one. */
 const FORGOTTEN_AFTER_MS = 60_000;
-/** Beyond it whoever was called longest ago is forgotten. */
+/** Of each kind, open and closed; beyond it whoever was called longest ago is forgotten. */
 const MOST_CIRCUITS = 10_000;
 
-interface State {
+/** A circuit that is closed, after calls some of which failed. */
+interface Closed {
   /** How the last calls ended, a bit each, the newest lowest: 1 for a failure. */
   calls: number;
   /** When the last one ended. */
   calledAt: number;
-  /** When the next probe may go; null: it is closed. */
-  openUntil: number | null;
-  /** Probes that are on their way. */
-  probes: number;
+}
+
+interface Open {
+  /** Of the last twenty calls before it opened. */
+  failures: number;
   /** When it opened. */
   since: number;
+  /** When the next probe may go. */
+  until: number;
+  /** Probes that are on their way. */
+  probes: number;
 }
 
 /** A circuit that is not closed. All times in milliseconds since 1970. */
 export interface OpenCircuit {
   state: 'OPEN' | 'HALF_OPEN';
-  /** Of the last twenty calls before it. */
+  /** Of the last twenty calls before it opened. */
   failures: number;
   since: number;
   /** When the next request may see how it does. */
@@ -31,15 +37,16 @@ export interface OpenCircuit {
 }
 
 /**
- * A circuit breaker for each target (a model of a provider). Closed: everything passes. Once too many calls have failed
- * it opens: nothing passes until the interval is over; then one request does (half-open), and closes it if it is
- * answered. The next one may go an interval later, whether that has ended or hangs. So a target that is down gets at most
- * one request in an interval, however many arrive, and one that is back is found within an interval.
+ * Circuit breakers by key: a model of a provider, or a provider. Closed: everything passes. Once too many calls have
+ * failed it opens: nothing passes until the interval is over; then one request does (half-open), and closes it if it is
+ * answered. The next one may go an interval later, whether that has ended or hangs. So what is down gets at most one
+ * request in an interval, however many arrive, and what is back is found within an interval.
  */
 export class Circuits {
   readonly #intervalMs: number;
   readonly #changed: () => void;
-  readonly #states = new Map<string, State>();
+  readonly #closed = new Map<string, Closed>();
+  readonly #open = new Map<string, Open>();
 
   /**
    * @param intervalMs 0: no circuit ever opens
@@ -50,111 +57,103 @@ export class Circuits {
     this.#changed = changed;
   }
 
-  /** When the target may be called again, in milliseconds since 1970; 0: the circuit is closed. */
-  openUntil(key: string): number {
-    return this.#states.get(key)?.openUntil ?? 0;
-  }
-
   /** How many are open now. */
   get open(): number {
-    let open = 0;
-    for (const { openUntil } of this.#states.values()) if (openUntil !== null) open++;
-    return open;
+    return this.#open.size;
+  }
+
+  /** When it may be called again, in milliseconds since 1970; 0: the circuit is closed. */
+  openUntil(key: string): number {
+    return this.#open.get(key)?.until ?? 0;
   }
 
   /** Null: it is closed. */
   stateOf(key: string): OpenCircuit | null {
-    const state = this.#states.get(key);
-    if (!state || state.openUntil === null) return null;
-    const { calls, since, openUntil, probes } = state;
-    return { state: probes > 0 ? 'HALF_OPEN' : 'OPEN', failures: countOnes(calls), since, probeAt: openUntil };
+    const open = this.#open.get(key);
+    if (!open) return null;
+    const { failures, since, until, probes } = open;
+    return { state: probes > 0 ? 'HALF_OPEN' : 'OPEN', failures, since, probeAt: until };
   }
 
   /**
-   * Whether a call may go to the target now. `PROBE`: it is the one that shows how the target does; its end must be told
-   * by `succeeded`, `failed`, `ended` or `released`.
+   * Whether a call may go there now. `PROBE`: it is the one that shows how it does; its end must be told by `succeeded`,
+   * `failed`, `ended` or `released`.
    */
   enter(key: string, now: number): 'CLOSED' | 'PROBE' | 'OPEN' {
-    const state = this.#states.get(key);
-    if (!state || state.openUntil === null) return 'CLOSED';
-    if (state.openUntil > now) return 'OPEN';
-    state.openUntil = now + this.#intervalMs;
-    state.probes++;
+    const open = this.#open.get(key);
+    if (!open) return 'CLOSED';
+    if (open.until > now) return 'OPEN';
+    open.until = now + this.#intervalMs;
+    open.probes++;
     this.#changed();
     return 'PROBE';
   }
 
   /** @param isProbe a call that began before the circuit opened does not close it */
   succeeded(key: string, isProbe: boolean, now: number): void {
-    const state = this.#states.get(key);
-    if (!state || (state.openUntil !== null && !isProbe)) return;
-    note(state, 0, now);
-    if (!isProbe && state.calls !== 0) return;
-    this.#states.delete(key);
-    if (isProbe) this.#changed();
+    if (isProbe) this.close(key);
+    const closed = this.#closed.get(key);
+    if (closed && note(closed, 0, now) === 0) this.#closed.delete(key);
   }
 
-  /** @param isProbe a call that began before the circuit opened says nothing new */
+  /** @param isProbe it is the end of a probe */
   failed(key: string, isProbe: boolean, now: number): void {
     if (this.#intervalMs === 0) return;
-    const known = this.#states.get(key);
-    const state = known ?? { calls: 0, calledAt: now, openUntil: null, probes: 0, since: now };
     if (isProbe) this.ended(key);
-    note(state, 1, now);
+    if (this.#open.has(key)) return;
+    const closed = this.#closed.get(key) ?? { calls: 0, calledAt: now };
+    const calls = note(closed, 1, now);
     // Deleting first keeps the map in the order of the failures.
-    if (known) this.#states.delete(key);
-    else if (this.#states.size >= MOST_CIRCUITS) this.#forgetOldest();
-    this.#states.set(key, state);
-    if (state.openUntil !== null || !isTooMuch(state.calls)) return;
-    state.since = now;
-    state.openUntil = now + this.#intervalMs;
-    this.#changed();
+    this.#closed.delete(key);
+    if (isTooMuch(calls)) this.#add(key, { failures: countOnes(calls), since: now, until: now + this.#intervalMs });
+    else put(this.#closed, key, closed);
   }
 
-  /** A probe has ended without saying anything of the target. */
+  /** A probe has ended without saying anything. */
   ended(key: string): void {
-    const state = this.#states.get(key);
-    if (state && state.probes > 0) state.probes--;
-  }
-
-  /** Opens it for an interval, whatever came before. */
-  trip(key: string, now: number): void {
-    if (this.#intervalMs === 0) return;
-    const state = this.#states.get(key);
-    this.#states.delete(key);
-    if (this.#states.size >= MOST_CIRCUITS) this.#forgetOldest();
-    const since = state?.openUntil ? state.since : now;
-    const openUntil = Math.max(state?.openUntil ?? 0, now + this.#intervalMs);
-    this.#states.set(key, { calls: LAST_FIVE, calledAt: now, openUntil, probes: state?.probes ?? 0, since });
-    this.#changed();
-  }
-
-  /** Closes it. */
-  close(key: string): void {
-    if (this.#states.delete(key)) this.#changed();
+    const open = this.#open.get(key);
+    if (open && open.probes > 0) open.probes--;
   }
 
   /** The probe was not made: the next request may be it. */
   released(key: string, now: number): void {
-    const state = this.#states.get(key);
-    if (!state || state.openUntil === null || state.probes === 0) return;
-    state.probes--;
-    state.openUntil = now;
+    const open = this.#open.get(key);
+    if (!open || open.probes === 0) return;
+    open.probes--;
+    open.until = now;
     this.#changed();
   }
 
-  #forgetOldest(): void {
-    for (const key of this.#states.keys()) {
-      this.#states.delete(key);
-      return;
-    }
+  /** Opens it, whatever came before; one that is open stays as it is. */
+  trip(key: string, forMs: number, now: number): void {
+    if (this.#intervalMs === 0 || this.#open.has(key)) return;
+    this.#closed.delete(key);
+    this.#add(key, { failures: 1, since: now, until: now + forMs });
+  }
+
+  /** Closes it. */
+  close(key: string): void {
+    this.#closed.delete(key);
+    if (this.#open.delete(key)) this.#changed();
+  }
+
+  #add(key: string, open: Omit<Open, 'probes'>): void {
+    put(this.#open, key, { ...open, probes: 0 });
+    this.#changed();
   }
 }
 
-function note(state: State, failure: 0 | 1, now: number): void {
-  const isForgotten = state.openUntil === null && now - state.calledAt > FORGOTTEN_AFTER_MS;
-  state.calls = ((isForgotten ? 0 : state.calls << 1) | failure) & LAST_TWENTY;
-  state.calledAt = now;
+/** Adds an entry; beyond the limit the oldest goes. */
+function put<T>(map: Map<string, T>, key: string, value: T): void {
+  if (map.size >= MOST_CIRCUITS) map.delete(map.keys().next().value as string);
+  map.set(key, value);
+}
+
+function note(closed: Closed, failure: 0 | 1, now: number): number {
+  const before = now - closed.calledAt > FORGOTTEN_AFTER_MS ? 0 : closed.calls << 1;
+  closed.calls = (before | failure) & LAST_TWENTY;
+  closed.calledAt = now;
+  return closed.calls;
 }
 
 function isTooMuch(calls: number): boolean {

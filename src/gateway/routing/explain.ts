@@ -1,6 +1,6 @@
 import type { Decision } from './decision.ts';
 import type { Candidate, CandidateFacts, Exclusion, HealthFacts } from './facts.ts';
-import { type Field, fieldOf, type Picked, type PickInputs, pick } from './pick.ts';
+import { type Field, fieldOf, openUntil, type Picked, type PickInputs, pick, restingUntil } from './pick.ts';
 
 /** What a decision made of one candidate. Times in milliseconds since 1970. */
 export interface ExplainedCandidate {
@@ -39,7 +39,7 @@ export function explain(field: Field, inputs: PickInputs, picked: Picked, decisi
   const ordered = new Set(picked.order);
   const candidates = field.candidates.map((candidate): ExplainedCandidate => {
     const { place, section, target, model } = candidate;
-    const resting = field.health.resting[place] as number;
+    const resting = restingUntil(field, candidate);
     const position = positions.get(place) ?? null;
     return {
       targetId: target.id,
@@ -49,10 +49,10 @@ export function explain(field: Field, inputs: PickInputs, picked: Picked, decisi
       position,
       score: picked.scores.get(place) ?? null,
       price: model.price,
-      latencyMs: field.health.latency[place] ?? null,
+      latencyMs: field.health.latency?.[place] ?? null,
       quality: model.quality,
       restingUntil: resting > inputs.at ? resting : null,
-      isCircuitOpen: (field.health.open[place] as number) > inputs.at,
+      isCircuitOpen: openUntil(field, candidate) > inputs.at,
       reason: reasonOf(candidate, field, inputs, picked, position, ordered.has(place)),
     };
   });
@@ -78,25 +78,25 @@ const EXCLUDED: Record<Exclusion, string> = {
   PROVIDER_UNUSABLE: 'Its provider is gone, switched off, or lacks a key.',
   MODEL_UNUSABLE: 'The model is switched off, or its provider does not have it.',
   NO_WEIGHT: 'Its weight is 0.',
-  NOT_HINTED: 'The hint means others.',
   OTHER_POWER_LEVEL: 'Its price is not at the power level that was asked for.',
 };
 
 function reasonOf(
-  { place, section, model, twin }: Candidate,
+  candidate: Candidate,
   field: Field,
   inputs: PickInputs,
   picked: Picked,
   position: number | null,
   isOrdered: boolean,
 ): string {
-  const { health, facts, candidates } = field;
+  const { place, section, target, model, twin } = candidate;
+  const { facts, candidates } = field;
   if (model.excluded) return EXCLUDED[model.excluded];
-  if ((health.open[place] as number) > inputs.at) {
+  if (openUntil(field, candidate) > inputs.at) {
     const why = 'Its circuit is open: it failed again and again';
     return position === null ? `${why}.` : `${why}, so it comes last: number ${position} of the plan.`;
   }
-  const rests = (health.resting[place] as number) > inputs.at;
+  const rests = restingUntil(field, candidate) > inputs.at;
   if (position === 1)
     return rests
       ? 'All that could be called rest, this one for the shortest time.'
@@ -108,10 +108,9 @@ function reasonOf(
   if (isOrdered) return `The plan ends after ${facts.attempts} calls.`;
   if (picked.order.some((other) => other !== place && candidates[other]?.twin === twin))
     return 'The same model of the same provider is in the plan already.';
-  const fallback = facts.sections[section]?.fallback;
-  return fallback
-    ? 'It belongs to a fallback, and the plan was full before it.'
-    : 'Another model of its target was better.';
+  if (facts.sections[section]?.fallback) return 'It belongs to a fallback, and the plan was full before it.';
+  const isOutdone = target.tries !== 'EACH' && picked.order.some((other) => candidates[other]?.target === target);
+  return isOutdone ? 'Another model of its target was better.' : `The plan ends after ${facts.attempts} calls.`;
 }
 
 /** Why the first one is the first. */

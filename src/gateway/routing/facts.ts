@@ -8,8 +8,6 @@ export type Exclusion =
   | 'PROVIDER_UNUSABLE'
   /** It is switched off, or its provider does not have it. */
   | 'MODEL_UNUSABLE'
-  /** The client's hint means others. */
-  | 'NOT_HINTED'
   /** Its target has weight 0. */
   | 'NO_WEIGHT'
   /** Its price is not at the power level that was asked for. */
@@ -69,15 +67,15 @@ export interface CandidateFacts {
 }
 
 /**
- * How the candidates do at a moment, by their places. Only what is out of the ordinary is said, so that the health of
- * most decisions is one and the same fact. Times in milliseconds since 1970.
+ * How the candidates do at a moment. Only what is out of the ordinary is said, so that the health of most decisions is one
+ * and the same fact. Times in milliseconds since 1970.
  */
 export interface HealthFacts {
-  /** Until when all keys of the provider rest. */
+  /** Until when all keys of a target's provider rest, by the target's place among the targets. */
   resting?: Record<number, number>;
-  /** Until when the circuit lets nobody through. */
+  /** Until when the circuit lets nobody through, by the candidate's place. */
   open?: Record<number, number>;
-  /** The live median in milliseconds; absent: not known, or no strategy goes by it. */
+  /** The live median in milliseconds, by the candidate's place; absent: not known, or no strategy goes by it. */
   latency?: Record<number, number>;
 }
 
@@ -86,6 +84,8 @@ export interface Candidate {
   place: number;
   section: number;
   target: TargetFacts;
+  /** The place of its target among all targets, through all sections. */
+  targetPlace: number;
   model: ModelFacts;
   /** The first place with the same provider and model: what is tried there need not be tried here. */
   twin: number;
@@ -95,14 +95,16 @@ export interface Candidate {
 export function candidatesIn({ sections }: CandidateFacts): Candidate[] {
   const candidates: Candidate[] = [];
   const first = new Map<string, number>();
+  let targetPlace = -1;
   for (const [section, { targets }] of sections.entries()) {
     for (const target of targets) {
+      targetPlace++;
       for (const model of target.models) {
         const place = candidates.length;
         const name = `${target.provider}/${model.name}`;
         const twin = first.get(name) ?? place;
         first.set(name, twin);
-        candidates.push({ place, section, target, model, twin });
+        candidates.push({ place, section, target, targetPlace, model, twin });
       }
     }
   }

@@ -1,13 +1,18 @@
 import type { OwnKeys } from '../admission/caller.ts';
 import type { Target } from './candidates.ts';
 import { Circuits, type OpenCircuit } from './circuit.ts';
-import type { HealthFacts } from './facts.ts';
+import type { Candidate, HealthFacts } from './facts.ts';
 import { KeyRing } from './keys.ts';
 import { LatencyEstimate } from './latency.ts';
 
 /** Estimates change with every answer; decisions see what they were at most this long ago. */
 const PUBLISHED_EVERY_MS = 1_000;
 const MOST_ESTIMATES = 10_000;
+/** A provider that asks to be left alone for longer is asked again all the same. */
+const LONGEST_LEFT_ALONE_MS = 10 * 60_000;
+
+/** What is asked for. A model that cannot embed may chat, and a stream is measured by its first token. */
+export type AnswerKind = 'STREAM' | 'WHOLE' | 'EMBEDDINGS';
 
 /** How an attempt ended, as far as it says something of its target. */
 export type Verdict =
@@ -18,10 +23,11 @@ export type Verdict =
   /** It says nothing: the request, the key or the client is why it ended. */
   | 'NEUTRAL';
 
-/** How long an answer took: streams until their first token, others as a whole. Milliseconds. */
-export interface Timing {
-  isStreamed: boolean;
-  ms: number;
+/** Whether a call may go to a target now. */
+export interface Entry {
+  isOpen: boolean;
+  /** The circuits that the call was let through, to see how the target does; mostly none. */
+  claims: readonly string[];
 }
 
 /** How a target does, for people. */
@@ -33,6 +39,9 @@ export interface TargetState {
   answerMs: number | null;
 }
 
+const CLOSED: Entry = { isOpen: false, claims: [] };
+const OPEN: Entry = { isOpen: true, claims: [] };
+
 /**
  * How targets do, as this server sees it: circuits, resting keys and latencies, fed by traffic and probes. Kept in
  * memory, and outlives every snapshot.
@@ -40,8 +49,7 @@ export interface TargetState {
 export class TargetHealth {
   readonly keys: KeyRing;
   readonly #circuits: Circuits;
-  readonly #streamed = new Map<string, LatencyEstimate>();
-  readonly #whole = new Map<string, LatencyEstimate>();
+  readonly #estimates: Record<AnswerKind, Map<string, LatencyEstimate>>;
   #version = 0;
   #isLatencyNew = false;
   #publishedAt = 0;
@@ -53,6 +61,7 @@ export class TargetHealth {
     };
     this.keys = new KeyRing(changed);
     this.#circuits = new Circuits(probeIntervalMs, changed);
+    this.#estimates = { STREAM: new Map(), WHOLE: new Map(), EMBEDDINGS: new Map() };
   }
 
   /** Circuits that are open now: of models, and of whole providers. */
@@ -60,8 +69,12 @@ export class TargetHealth {
     return this.#circuits.open;
   }
 
-  /** Goes up whenever `factsOf` may give something new. */
-  version(now: number): number {
+  /**
+   * Goes up whenever `factsOf` may give something new.
+   * @param usesLatency whether it is asked for latencies
+   */
+  version(usesLatency: boolean, now: number): number {
+    if (!usesLatency) return this.#version;
     if (this.#isLatencyNew && now - this.#publishedAt >= PUBLISHED_EVERY_MS) {
       this.#isLatencyNew = false;
       this.#publishedAt = now;
@@ -71,89 +84,90 @@ export class TargetHealth {
   }
 
   /**
-   * How these targets do, by their places.
-   * @param latency whether a strategy goes by it, and for which kind of answer
+   * How candidates do.
+   * @param targets where each of them sends; null: nowhere
+   * @param usesLatency whether a strategy goes by it
    */
   factsOf(
+    candidates: readonly Candidate[],
     targets: readonly (Target | null)[],
     ownKeys: OwnKeys,
-    latency: 'STREAMED' | 'WHOLE' | null,
+    kind: AnswerKind,
+    usesLatency: boolean,
     now: number,
   ): HealthFacts {
+    if (this.#circuits.open === 0 && this.keys.resting === 0 && !usesLatency) return {};
     const resting: Record<number, number> = {};
     const open: Record<number, number> = {};
-    const known: Record<number, number> = {};
+    const latency: Record<number, number> = {};
+    let last = -1;
     for (const [place, target] of targets.entries()) {
       if (target === null) continue;
-      const key = targetKey(target);
+      const { targetPlace } = candidates[place] as Candidate;
       // Whether a caller's own key rests is not for decisions that others have in common.
-      const until = ownKeys.has(target.provider.id) ? 0 : this.keys.restOfAll(target.provider, now);
-      if (until > now) resting[place] = until;
-      const openUntil = this.openUntil(target);
-      if (openUntil > 0) open[place] = openUntil;
-      const ms =
-        latency &&
-        this.#estimates(latency === 'STREAMED')
-          .get(key)
-          ?.median(now);
-      if (ms) known[place] = ms;
+      if (targetPlace !== last && !ownKeys.has(target.provider.id)) {
+        const until = this.keys.restOfAll(target.provider, now);
+        if (until > now) resting[targetPlace] = until;
+      }
+      last = targetPlace;
+      const until = this.openUntil(target, kind);
+      if (until > 0) open[place] = until;
+      const ms = usesLatency ? this.#estimates[kind].get(modelKey(target, kind))?.median(now) : null;
+      if (ms) latency[place] = ms;
     }
     return {
       ...(isEmpty(resting) ? {} : { resting }),
       ...(isEmpty(open) ? {} : { open }),
-      ...(isEmpty(known) ? {} : { latency: known }),
+      ...(isEmpty(latency) ? {} : { latency }),
     };
   }
 
   /** Whether a call may go to a target now; see `Circuits.enter`. */
-  enter(target: Target, now: number): 'CLOSED' | 'PROBE' | 'OPEN' {
-    const ofProvider = this.#circuits.enter(target.provider.id, now);
-    if (ofProvider === 'OPEN') return 'OPEN';
-    const ofModel = this.#circuits.enter(targetKey(target), now);
-    if (ofModel === 'OPEN') this.#circuits.released(target.provider.id, now);
-    return ofModel === 'CLOSED' ? ofProvider : ofModel;
+  enter(target: Target, kind: AnswerKind, now: number): Entry {
+    if (this.#circuits.open === 0) return CLOSED;
+    const claims: string[] = [];
+    for (const key of [target.provider.id, modelKey(target, kind)]) {
+      const entry = this.#circuits.enter(key, now);
+      if (entry === 'PROBE') claims.push(key);
+      if (entry !== 'OPEN') continue;
+      this.release(claims, now);
+      return OPEN;
+    }
+    return claims.length === 0 ? CLOSED : { isOpen: false, claims };
   }
 
   /** When a target's circuits let somebody through again; 0: they are closed. */
-  openUntil(target: Target): number {
-    return Math.max(this.#circuits.openUntil(target.provider.id), this.#circuits.openUntil(targetKey(target)));
+  openUntil(target: Target, kind: AnswerKind): number {
+    if (this.#circuits.open === 0) return 0;
+    const ofModel = this.#circuits.openUntil(modelKey(target, kind));
+    return Math.max(this.#circuits.openUntil(target.provider.id), ofModel);
   }
 
-  /** The probe did not take place. */
-  release(target: Target, now: number): void {
-    this.#circuits.released(target.provider.id, now);
-    this.#circuits.released(targetKey(target), now);
+  /** The call that was let through was not made. */
+  release(claims: readonly string[], now: number): void {
+    for (const key of claims) this.#circuits.released(key, now);
   }
 
-  /** An attempt has ended. `timing` where it was answered. */
-  note(target: Target, verdict: Verdict, isProbe: boolean, timing: Timing | null, now: number): void {
-    const key = targetKey(target);
-    const ofProvider = isProbe && this.#circuits.openUntil(target.provider.id) > 0;
-    for (const circuit of ofProvider ? [target.provider.id, key] : [key]) {
-      if (verdict === 'ANSWERED') this.#circuits.succeeded(circuit, isProbe, now);
-      else if (verdict === 'FAILED') this.#circuits.failed(circuit, isProbe, now);
-      else if (isProbe) this.#circuits.ended(circuit);
+  /**
+   * What a call shows of its target: at its end, or, when it is answered, with its first token.
+   * @param claims what `enter` let it through
+   */
+  note(target: Target, kind: AnswerKind, verdict: Verdict, claims: readonly string[], now: number): void {
+    const own = modelKey(target, kind);
+    for (const key of claims) {
+      if (verdict === 'ANSWERED') this.#circuits.succeeded(key, true, now);
+      else if (verdict === 'FAILED') this.#circuits.failed(key, true, now);
+      else this.#circuits.ended(key);
     }
-    if (timing) this.#measure(key, timing, now);
+    if (claims.includes(own)) return;
+    if (verdict === 'ANSWERED') this.#circuits.succeeded(own, false, now);
+    else if (verdict === 'FAILED') this.#circuits.failed(own, false, now);
   }
 
-  /** A provider was asked, without a completion, whether it is there. */
-  noteProbe(providerId: string, isThere: boolean, now: number): void {
-    if (isThere) this.#circuits.close(providerId);
-    else this.#circuits.trip(providerId, now);
-  }
-
-  stateOf(target: Target, now: number): TargetState {
-    const key = targetKey(target);
-    return {
-      circuit: this.#circuits.stateOf(key) ?? this.#circuits.stateOf(target.provider.id),
-      firstTokenMs: this.#streamed.get(key)?.median(now) ?? null,
-      answerMs: this.#whole.get(key)?.median(now) ?? null,
-    };
-  }
-
-  #measure(key: string, { isStreamed, ms }: Timing, now: number): void {
-    const estimates = this.#estimates(isStreamed);
+  /** How long an answer took: a stream until its first token, any other as a whole. Milliseconds. */
+  measure(target: Target, kind: AnswerKind, ms: number, now: number): void {
+    const estimates = this.#estimates[kind];
+    const key = modelKey(target, kind);
     const estimate = estimates.get(key) ?? new LatencyEstimate(now);
     // Deleting first keeps the map in the order of the measurements.
     if (!estimates.delete(key) && estimates.size >= MOST_ESTIMATES)
@@ -163,14 +177,39 @@ export class TargetHealth {
     this.#isLatencyNew = true;
   }
 
-  #estimates(isStreamed: boolean): Map<string, LatencyEstimate> {
-    return isStreamed ? this.#streamed : this.#whole;
+  /** A target that failed asked to be left alone for so long. */
+  leaveAlone(target: Target, kind: AnswerKind, forMs: number, now: number): void {
+    this.#circuits.trip(modelKey(target, kind), Math.min(forMs, LONGEST_LEFT_ALONE_MS), now);
+  }
+
+  /** Somebody made sure that a target answers, past all routing. */
+  answers(target: Target, kind: AnswerKind): void {
+    this.#circuits.close(target.provider.id);
+    this.#circuits.close(modelKey(target, kind));
+  }
+
+  /**
+   * A provider was asked, without a completion, whether it is there.
+   * @param forMs how long it is left alone if it is not
+   */
+  noteProbe(providerId: string, isThere: boolean, forMs: number, now: number): void {
+    if (isThere) this.#circuits.close(providerId);
+    else this.#circuits.trip(providerId, forMs, now);
+  }
+
+  stateOf(target: Target, now: number): TargetState {
+    const key = modelKey(target, 'WHOLE');
+    return {
+      circuit: this.#circuits.stateOf(key) ?? this.#circuits.stateOf(target.provider.id),
+      firstTokenMs: this.#estimates.STREAM.get(key)?.median(now) ?? null,
+      answerMs: this.#estimates.WHOLE.get(key)?.median(now) ?? null,
+    };
   }
 }
 
 /** A target of another route with the same provider and model does alike. */
-function targetKey({ provider, model }: Target): string {
-  return `${provider.id} ${model.name}`;
+function modelKey({ provider, model }: Target, kind: AnswerKind): string {
+  return kind === 'EMBEDDINGS' ? `embed ${provider.id} ${model.name}` : `${provider.id} ${model.name}`;
 }
 
 function isEmpty(record: object): boolean {

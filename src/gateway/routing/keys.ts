@@ -52,6 +52,11 @@ export class KeyRing {
     this.#changed = changed;
   }
 
+  /** Keys that rest, or did and were not used since. */
+  get resting(): number {
+    return this.#rests.size;
+  }
+
   /** Until when none of a provider's keys is ready, in milliseconds since 1970; 0: one is. */
   restOfAll({ id, keys }: Pick<ProviderEntry, 'id' | 'keys'>, now = Date.now()): number {
     if (keys.length === 0) return this.restOf(id, now)?.until ?? 0;
@@ -86,8 +91,11 @@ export class KeyRing {
     return { kind: 'READY', key };
   }
 
-  /** @param retryAfterMs how long the provider wants to be left alone; null: it did not say */
-  rest(keyId: string, reason: KeyFault, retryAfterMs: number | null, now = Date.now()): void {
+  /**
+   * @param retryAfterMs how long the provider wants to be left alone; null: it did not say
+   * @param isOwn the key is one caller's own: nobody else's decisions change
+   */
+  rest(keyId: string, reason: KeyFault, retryAfterMs: number | null, now = Date.now(), isOwn = false): void {
     const isAsked = reason === 'LIMITED' && !!retryAfterMs && retryAfterMs <= LONGEST_HONOURED_MS;
     const limitedMs = Math.min(retryAfterMs || LIMITED_MS, LONGEST_LIMITED_MS);
     // Deleting first keeps the map in the order of the faults.
@@ -98,7 +106,7 @@ export class KeyRing {
       since: now,
       until: now + (reason === 'REJECTED' ? REJECTED_MS : limitedMs),
     });
-    this.#changed();
+    if (!isOwn) this.#changed();
   }
 
   /** A call with the key was answered. One that began before the fault says nothing about the time after it. */

@@ -2,39 +2,37 @@
 const BUCKETS = 148;
 const GROWTH = Math.log(1.1);
 /** After this long a measurement counts half. */
-const HALF_LIFE_MS = 120_000;
-/** With less than this weight left nothing is known any more. */
-const LEAST_WEIGHT = 3;
-/** Weights grow with time in place of all others shrinking; beyond this they are scaled down. */
+const HALF_LIFE_MS = 30 * 60_000;
+/** Each measurement takes so much of their weight from those before it: half of what counts are the last 44. */
+const SAMPLE_DECAY = 64 / 63;
+/** With less weight than this nothing is known any more. */
+const LEAST_WEIGHT = 2;
+/** New measurements weigh more in place of all others weighing less; beyond this they are scaled down. */
 const LARGEST_SCALE = 2 ** 40;
 
 /**
- * The median of what a target took lately: measurements lose half of their weight every two minutes, so it follows
- * changes, and a target that is not called any more is unknown again after a few of them. 600 bytes.
+ * The median of what a target took lately. Measurements lose their weight to newer ones, so that it follows a change
+ * within some forty calls, and slowly with time, so that a target that is called once in a while stays known, and one
+ * that is not called any more is unknown again after an hour or two. 600 bytes.
  */
 export class LatencyEstimate {
   readonly #weights = new Float32Array(BUCKETS);
   #total = 0;
-  /** When a measurement weighs 1. */
-  #epoch: number;
-  /** When it was measured last. */
+  /** What a measurement at `#measuredAt` weighs. */
+  #scale = 1;
   #measuredAt: number;
 
   constructor(now: number) {
-    this.#epoch = now;
     this.#measuredAt = now;
   }
 
   add(ms: number, now: number): void {
-    let weight = 2 ** ((now - this.#epoch) / HALF_LIFE_MS);
-    if (weight > LARGEST_SCALE) {
-      this.#rescale(now, weight);
-      weight = 1;
-    }
-    const bucket = bucketOf(ms);
-    this.#weights[bucket] = (this.#weights[bucket] ?? 0) + weight;
-    this.#total += weight;
+    this.#scale = this.#scaleAt(now) * SAMPLE_DECAY;
     this.#measuredAt = now;
+    if (this.#scale > LARGEST_SCALE) this.#rescale();
+    const bucket = bucketOf(ms);
+    this.#weights[bucket] = (this.#weights[bucket] ?? 0) + this.#scale;
+    this.#total += this.#scale;
   }
 
   /** The median in milliseconds, to within 5%; null: too little is known. */
@@ -48,23 +46,23 @@ export class LatencyEstimate {
     return middleOf(BUCKETS - 1);
   }
 
-  /** How many measurements there are, those that are longer ago counting less. */
+  /** How many measurements there are, older ones counting less. */
   weight(now: number): number {
-    return this.#total / 2 ** ((now - this.#epoch) / HALF_LIFE_MS);
+    return this.#total / this.#scaleAt(now);
   }
 
-  get measuredAt(): number {
-    return this.#measuredAt;
+  #scaleAt(now: number): number {
+    return this.#scale * 2 ** (Math.max(0, now - this.#measuredAt) / HALF_LIFE_MS);
   }
 
-  #rescale(now: number, scale: number): void {
+  #rescale(): void {
     this.#total = 0;
     for (let bucket = 0; bucket < BUCKETS; bucket++) {
-      const weight = (this.#weights[bucket] ?? 0) / scale;
+      const weight = (this.#weights[bucket] ?? 0) / this.#scale;
       this.#weights[bucket] = weight;
       this.#total += weight;
     }
-    this.#epoch = now;
+    this.#scale = 1;
   }
 }
 

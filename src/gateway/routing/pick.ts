@@ -9,20 +9,14 @@ import {
 } from './facts.ts';
 import { type Contender, rank } from './rank.ts';
 
-/** How every candidate does, by place; unlike in the fact, nothing is left out. */
-export interface Health {
-  /** Until when all keys of the provider rest; 0: they do not. */
-  resting: readonly number[];
-  /** Until when the circuit is open; 0: it is closed. */
-  open: readonly number[];
-  latency: readonly (number | null)[];
-}
+/** Stand-ins beyond the planned calls, for targets that turn out not to be callable. */
+const SPARE = 8;
 
 /** A decision's candidates and their health, ready to be picked from. */
 export interface Field {
   facts: CandidateFacts;
   candidates: readonly Candidate[];
-  health: Health;
+  health: HealthFacts;
   /** What each candidate competes with. */
   contenders: readonly Contender[];
 }
@@ -58,12 +52,31 @@ export function fieldOf(
   health: HealthFacts,
   candidates: readonly Candidate[] = candidatesIn(facts),
 ): Field {
-  const spreadOut = spread(health, candidates.length);
+  return { facts, candidates, health, contenders: contendersAmong(candidates, health) };
+}
+
+/** Without latencies they are the same for every health. */
+const calm = new WeakMap<readonly Candidate[], readonly Contender[]>();
+
+function contendersAmong(candidates: readonly Candidate[], { latency }: HealthFacts): readonly Contender[] {
+  const known = latency ? undefined : calm.get(candidates);
+  if (known) return known;
   const contenders = candidates.map(({ place, target, model: { price, quality } }): Contender => {
     const { weight, slots } = target;
-    return { place, price, quality, latency: spreadOut.latency[place] ?? null, weight, slots };
+    return { place, price, quality, latency: latency?.[place] ?? null, weight, slots };
   });
-  return { facts, candidates, health: spreadOut, contenders };
+  if (!latency) calm.set(candidates, contenders);
+  return contenders;
+}
+
+/** Until when the circuit of a candidate lets nobody through; 0: it is closed. */
+export function openUntil({ health }: Field, { place }: Candidate): number {
+  return health.open?.[place] ?? 0;
+}
+
+/** Until when all keys of a candidate's provider rest; 0: they do not. */
+export function restingUntil({ health }: Field, { targetPlace }: Candidate): number {
+  return health.resting?.[targetPlace] ?? 0;
 }
 
 /**
@@ -104,8 +117,8 @@ function usableTargets(
     const ranked =
       contenders.length === 1 ? contenders : rankModels(facts, contenders, inputs, from.target + index, picked);
     const contender = ranked[0] as Contender;
-    const restingUntil = field.health.resting[contender.place] as number;
-    usable.push({ facts, models: ranked.map((one) => one.place), restingUntil, contender });
+    const until = restingUntil(field, field.candidates[contender.place] as Candidate);
+    usable.push({ facts, models: ranked.map((one) => one.place), restingUntil: until, contender });
   }
   return usable;
 }
@@ -124,13 +137,13 @@ function rankModels(
 
 /** The models of a target that can be used now. */
 function contendersOf(field: Field, target: TargetFacts, from: number, now: number): Contender[] {
-  const { facts, candidates, health } = field;
+  const { facts, candidates } = field;
   const contenders: Contender[] = [];
   // Of those that come in their order, no more than can be tried are looked at: a provider may have hundreds.
-  const most = target.strategy === 'FAILOVER' && target.tries !== 'EACH' ? facts.attempts : Number.POSITIVE_INFINITY;
+  const most = target.strategy === 'FAILOVER' ? facts.attempts + SPARE : Number.POSITIVE_INFINITY;
   for (let place = from; place < from + target.models.length && contenders.length < most; place++) {
-    const { model } = candidates[place] as Candidate;
-    if (model.excluded !== null || (health.open[place] as number) > now) continue;
+    const candidate = candidates[place] as Candidate;
+    if (candidate.model.excluded !== null || openUntil(field, candidate) > now) continue;
     contenders.push(field.contenders[place] as Contender);
   }
   return contenders;
@@ -179,37 +192,36 @@ function groupsOf(section: Section, usable: readonly UsableTarget[]): readonly (
 
 /** Takes the models of the targets into the plan, as `Tries` says. */
 function take(
-  { candidates, facts: { attempts } }: Field,
+  { candidates, facts }: Field,
   ordered: readonly UsableTarget[],
   { order }: Picked,
   taken: Set<number>,
 ): void {
+  const most = facts.attempts + SPARE;
   const takeOne = (place: number) => {
     const { twin } = candidates[place] as Candidate;
-    if (taken.has(twin)) return;
+    if (order.length >= most || taken.has(twin)) return;
     taken.add(twin);
     order.push(place);
   };
-  for (const { facts, models } of ordered) {
-    if (facts.tries === 'EACH') models.forEach(takeOne);
+  for (const { facts: target, models } of ordered) {
+    if (target.tries === 'EACH') for (const place of models) takeOne(place);
     else takeOne(models[0] as number);
+    if (order.length >= most) return;
   }
-  for (const { facts, models } of ordered) {
-    if (facts.tries !== 'BEST_FIRST') continue;
-    for (let index = 1; index < models.length && order.length < attempts; index++) takeOne(models[index] as number);
+  for (const { facts: target, models } of ordered) {
+    if (target.tries !== 'BEST_FIRST') continue;
+    for (let index = 1; index < models.length && order.length < facts.attempts; index++)
+      takeOne(models[index] as number);
   }
 }
 
 /** Those whose circuit is open, the one that closes first before the others. */
-function takeOpen(
-  { facts, candidates, health }: Field,
-  { at }: PickInputs,
-  { order }: Picked,
-  taken: Set<number>,
-): void {
-  if (order.length >= facts.attempts) return;
-  const open = candidates.filter(({ place, model }) => model.excluded === null && (health.open[place] as number) > at);
-  open.sort((a, b) => (health.open[a.place] as number) - (health.open[b.place] as number));
+function takeOpen(field: Field, { at }: PickInputs, { order }: Picked, taken: Set<number>): void {
+  const { facts, candidates, health } = field;
+  if (order.length >= facts.attempts || !health.open) return;
+  const open = candidates.filter((one) => one.model.excluded === null && openUntil(field, one) > at);
+  open.sort((a, b) => openUntil(field, a) - openUntil(field, b));
   for (const { place, twin } of open) {
     if (order.length >= facts.attempts) return;
     if (taken.has(twin)) continue;
@@ -220,14 +232,4 @@ function takeOpen(
 
 function keepScores(contenders: readonly Contender[], scores: readonly number[], picked: Picked): void {
   for (const [index, { place }] of contenders.entries()) picked.scores.set(place, scores[index] as number);
-}
-
-function spread({ resting, open, latency }: HealthFacts, count: number): Health {
-  const restingAt = new Array<number>(count).fill(0);
-  const openAt = new Array<number>(count).fill(0);
-  const latencyAt = new Array<number | null>(count).fill(null);
-  for (const place in resting) restingAt[+place] = resting[+place] ?? 0;
-  for (const place in open) openAt[+place] = open[+place] ?? 0;
-  for (const place in latency) latencyAt[+place] = latency[+place] ?? null;
-  return { resting: restingAt, open: openAt, latency: latencyAt };
 }

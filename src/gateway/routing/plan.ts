@@ -117,6 +117,18 @@ export class Plan {
     return this.#places.map(({ target }) => target);
   }
 
+  /**
+   * A step after its wait: its key, or another one, may have been limited meanwhile, by others. Null: nothing can be
+   * called soon enough.
+   */
+  resume(step: Step): Step | null {
+    const place = this.#placeOf(step);
+    const choice = this.#choose(place);
+    const waitMs = Math.max(0, place.readyAt - this.#world.now());
+    if (!choice || place.readyAt > this.#latest()) return this.instead(step);
+    return { ...step, key: choice.key, waitMs };
+  }
+
   /** What follows a step that cannot be made. */
   instead(step: Step): Step | null {
     this.#placeOf(step).isOut = true;
@@ -152,7 +164,8 @@ export class Plan {
 
   #later(place: Place, retryAfterMs: number | null): void {
     place.failures++;
-    const waitMs = Math.max(backoffMs(place.failures, this.#world.random()), retryAfterMs ?? 0);
+    // Also behind the time that was asked for, so that not all who wait come at once.
+    const waitMs = backoffMs(place.failures, this.#world.random()) + (retryAfterMs ?? 0);
     place.readyAt = this.#world.now() + waitMs;
   }
 
@@ -191,8 +204,9 @@ export class Plan {
 
   /** The one of those that may be called later which is ready first. */
   #again(): Step | null {
+    if (!this.#limits.triesAgain && this.#steps > 0) return null;
     const now = this.#world.now();
-    const latest = Math.min(now + LONGEST_WAIT_MS, (this.#limits.deadline ?? Number.POSITIVE_INFINITY) - LEAST_TIME_MS);
+    const latest = this.#latest();
     const waiting = this.#places.filter(({ isOut }) => !isOut).sort((a, b) => a.readyAt - b.readyAt);
     for (const place of waiting) {
       if (place.readyAt > latest) return null;
@@ -202,6 +216,12 @@ export class Plan {
     return null;
   }
 
+  /** Until when it may be waited for a target. */
+  #latest(): number {
+    const end = this.#limits.deadline ?? Number.POSITIVE_INFINITY;
+    return Math.min(this.#world.now() + LONGEST_WAIT_MS, end - LEAST_TIME_MS);
+  }
+
   /** A key for a target; null: there is none. One that rests because its provider asked for it is not ready before. */
   #choose(place: Place): Exclude<KeyChoice, { kind: 'NONE' }> | null {
     const choice = this.#world.chooseKey(place.target.provider, this.#triedKeys);
@@ -209,7 +229,9 @@ export class Plan {
       place.isOut = true;
       return null;
     }
-    if (choice.kind === 'RESTING' && choice.isAsked) place.readyAt = Math.max(place.readyAt, choice.until);
+    const isAsked = choice.kind === 'RESTING' && choice.isAsked;
+    // A little later than it asked for, so that not all who wait come at once.
+    if (isAsked && choice.until > place.readyAt) place.readyAt = choice.until + backoffMs(1, this.#world.random());
     return choice;
   }
 

@@ -10,6 +10,8 @@ export const DEFAULT_ROUTE = 'default';
 
 /** Choices that are kept for a snapshot; beyond them the oldest is made again when it is needed. */
 const MOST_CHOICES = 2_000;
+/** The same of all their candidates together: about 60 MB. */
+const MOST_CANDIDATES = 200_000;
 /** Clients may name a model that no catalog knows; what is longer than any real name is not kept. */
 const LONGEST_KEPT = 500;
 
@@ -94,18 +96,29 @@ function throughModel(wanted: string, snapshot: Snapshot, caller: Caller): Choic
   );
 }
 
+/** What names mean in a snapshot, and how many candidates that are. */
+interface Meanings {
+  choices: Map<string, Choice>;
+  candidates: number;
+}
+
 /** A snapshot never changes, so neither does what a name means in it. */
-const known = new WeakMap<Snapshot, Map<string, Choice>>();
+const known = new WeakMap<Snapshot, Meanings>();
 
 function remembered(snapshot: Snapshot, key: string, make: () => Choice): Choice {
-  const choices = known.get(snapshot) ?? new Map<string, Choice>();
-  known.set(snapshot, choices);
-  const found = choices.get(key);
+  const meanings = known.get(snapshot) ?? { choices: new Map<string, Choice>(), candidates: 0 };
+  known.set(snapshot, meanings);
+  const found = meanings.choices.get(key);
   if (found) return found;
   const made = make();
   if (key.length > LONGEST_KEPT) return made;
-  if (choices.size >= MOST_CHOICES) choices.delete(choices.keys().next().value as string);
-  choices.set(key, made);
+  meanings.choices.set(key, made);
+  meanings.candidates += made.candidates.length;
+  for (const [oldest, choice] of meanings.choices) {
+    if (meanings.choices.size <= MOST_CHOICES && meanings.candidates <= MOST_CANDIDATES) break;
+    meanings.choices.delete(oldest);
+    meanings.candidates -= choice.candidates.length;
+  }
   return made;
 }
 

@@ -3,7 +3,7 @@ import type { Target } from './candidates.ts';
 import type { Choice } from './choice.ts';
 import type { Decision, RoutingFact } from './decision.ts';
 import { type Candidate, factOf } from './facts.ts';
-import type { TargetHealth } from './health.ts';
+import type { AnswerKind, TargetHealth } from './health.ts';
 import { type Field, fieldOf, type Picked, type PickInputs, pick } from './pick.ts';
 import { slotOf } from './slots.ts';
 import { Turns } from './turns.ts';
@@ -11,7 +11,7 @@ import { Turns } from './turns.ts';
 /** What of a request decides, besides what its `model` means. */
 export interface Asking {
   ownKeys: OwnKeys;
-  isStreamed: boolean;
+  kind: AnswerKind;
   /** What sticky requests have in common; null: nothing. */
   stickyKey: string | null;
   /** Milliseconds since 1970. */
@@ -42,8 +42,7 @@ interface View {
 /** Decisions look alike until something changes: what they see is put together once, and so is its name. */
 interface Views {
   candidates: RoutingFact;
-  streamed: View | null;
-  whole: View | null;
+  byKind: Partial<Record<AnswerKind, View>>;
 }
 
 const NO_HEALTH: View['health'] = factOf({});
@@ -67,7 +66,7 @@ export class Router {
     const { countedAs, countedTargets } = choice;
     const inputs = {
       at: asking.at,
-      turn: countedAs === null || slot !== null ? null : this.#turns.next(countedAs),
+      turn: countedAs === null || slot !== null ? null : this.#turns.next(countedPerKind(choice, asking.kind)),
       slot,
       modelTurns: countedTargets.size === 0 ? null : this.#modelTurns(choice),
     };
@@ -97,26 +96,25 @@ export class Router {
   #viewsOf(choice: Choice): Views {
     const known = this.#views.get(choice);
     if (known) return known;
-    const views: Views = { candidates: factOf(choice.facts), streamed: null, whole: null };
+    const views: Views = { candidates: factOf(choice.facts), byKind: {} };
     this.#views.set(choice, views);
     return views;
   }
 
-  #view(choice: Choice, views: Views, { ownKeys, isStreamed, at }: Asking): View {
-    const version = this.health.version(at);
-    const known = isStreamed ? views.streamed : views.whole;
+  #view(choice: Choice, views: Views, { ownKeys, kind, at }: Asking): View {
+    const { candidates, targets, usesLatency } = choice;
+    const version = this.health.version(usesLatency, at);
+    const known = views.byKind[kind];
     if (known?.version === version) return known;
-    const kind = choice.usesLatency ? (isStreamed ? 'STREAMED' : 'WHOLE') : null;
-    const facts = this.health.factsOf(choice.targets, ownKeys, kind, at);
+    const facts = this.health.factsOf(candidates, targets, ownKeys, kind, usesLatency, at);
     const isOrdinary = Object.keys(facts).length === 0;
     const view: View = {
       version,
-      field: fieldOf(choice.facts, facts, choice.candidates),
+      field: fieldOf(choice.facts, facts, candidates),
       health: isOrdinary ? NO_HEALTH : factOf(facts),
       last: null,
     };
-    if (isStreamed) views.streamed = view;
-    else views.whole = view;
+    views.byKind[kind] = view;
     return view;
   }
 
@@ -124,10 +122,10 @@ export class Router {
     const { at, turn, slot, modelTurns } = inputs;
     if (turn !== null || slot !== null || modelTurns !== null) return pick(view.field, inputs);
     if (view.last && view.last.from <= at && at < view.last.until) return view.last.picked;
-    const { resting, open } = view.field.health;
+    const { resting = {}, open = {} } = view.field.health;
     const picked = pick(view.field, inputs);
     // Time makes a difference only where a rest or a circuit ends.
-    const until = Math.min(...[...resting, ...open].filter((end) => end > at));
+    const until = Math.min(...[...Object.values(resting), ...Object.values(open)].filter((end) => end > at));
     view.last = { picked, from: at, until };
     return picked;
   }
@@ -140,11 +138,15 @@ export class Router {
     });
   }
 
-  #countTarget({ facts, countedTargets }: Choice, { target }: Candidate): void {
-    const index = facts.sections.flatMap(({ targets }) => targets).indexOf(target);
-    const key = countedTargets.get(index);
+  #countTarget({ countedTargets }: Choice, { targetPlace }: Candidate): void {
+    const key = countedTargets.get(targetPlace);
     if (key !== undefined) this.#turns.next(key);
   }
+}
+
+/** How fast a target is, is known for each kind of answer by itself, and found out by turns of its own. */
+function countedPerKind({ countedAs, usesLatency }: Choice, kind: AnswerKind): string {
+  return usesLatency ? `${countedAs} ${kind}` : `${countedAs}`;
 }
 
 function unplanned({ targets }: Choice, order: readonly number[]): readonly Target[] {

@@ -310,7 +310,7 @@ describe('Route.state', () => {
     expect(seen?.answerMs).toBeGreaterThanOrEqual(0);
   });
 
-  test('shows a circuit that opened, and decisions leave that target out', async () => {
+  test('shows a circuit that opened, and decisions put that target last', async () => {
     await create({ targets: BOTH.toReversed(), maxRetries: 1 });
     isDown = true;
     for (let turn = 0; turn < 6; turn++) await complete();
@@ -321,7 +321,7 @@ describe('Route.state', () => {
     const { decision } = await select();
     expect(decision.plan[0]).toMatchObject({ provider: 'a', position: 1 });
     const left = decision.candidates.filter(({ isCircuitOpen }) => isCircuitOpen);
-    expect(left).toMatchObject([{ provider: 'b', position: null, reason: expect.stringContaining('circuit') }]);
+    expect(left).toMatchObject([{ provider: 'b', position: 2, reason: expect.stringContaining('circuit') }]);
   });
 
   test('of a route without targets shows who stands in for them', async () => {

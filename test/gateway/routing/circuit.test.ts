@@ -1,6 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import type { Target } from '../../../src/gateway/routing/candidates.ts';
 import { Circuits } from '../../../src/gateway/routing/circuit.ts';
+import { type AnswerKind, TargetHealth } from '../../../src/gateway/routing/health.ts';
 
 const INTERVAL = 10_000;
 
@@ -98,7 +100,7 @@ describe('a circuit', () => {
 
   test('of a provider can be opened by a probe, and closed by one', () => {
     const circuits = new Circuits(INTERVAL, () => undefined);
-    circuits.trip('p', 0);
+    circuits.trip('p', INTERVAL, 0);
     expect(circuits.enter('p', 1)).toBe('OPEN');
     circuits.close('p');
     expect(circuits.enter('p', 1)).toBe('CLOSED');
@@ -107,7 +109,7 @@ describe('a circuit', () => {
   test('never opens where the interval is 0', () => {
     const circuits = new Circuits(0, () => undefined);
     open(circuits);
-    circuits.trip('t', 0);
+    circuits.trip('t', INTERVAL, 0);
     expect(circuits.enter('t', 0)).toBe('CLOSED');
   });
 
@@ -137,5 +139,44 @@ describe('a circuit', () => {
           if (index > 0) expect(at - (sent[index - 1] ?? 0)).toBeGreaterThanOrEqual(INTERVAL);
       }),
     );
+  });
+});
+
+describe('the health of targets', () => {
+  const target = (model: string) =>
+    ({ id: null, provider: { id: 'p', slug: 'p', keys: [] }, model: { name: model } }) as unknown as Target;
+
+  function fail(health: TargetHealth, one: Target, kind: AnswerKind, times = 5): void {
+    for (let call = 0; call < times; call++) health.note(one, kind, 'FAILED', [], 0);
+  }
+
+  test('knows a model that cannot embed from one that cannot chat', () => {
+    const health = new TargetHealth(INTERVAL);
+    fail(health, target('m'), 'EMBEDDINGS');
+    expect(health.enter(target('m'), 'EMBEDDINGS', 0).isOpen).toBe(true);
+    expect(health.enter(target('m'), 'STREAM', 0).isOpen).toBe(false);
+    fail(health, target('m'), 'STREAM', 3);
+    fail(health, target('m'), 'WHOLE', 2);
+    expect(health.enter(target('m'), 'STREAM', 0).isOpen).toBe(true);
+  });
+
+  test('gives back what it let through when another circuit stands in the way', () => {
+    const health = new TargetHealth(INTERVAL);
+    health.noteProbe('p', false, INTERVAL, 0);
+    fail(health, target('down'), 'STREAM');
+    health.leaveAlone(target('later'), 'STREAM', 3 * INTERVAL, 0);
+    expect(health.enter(target('later'), 'STREAM', INTERVAL)).toEqual({ isOpen: true, claims: [] });
+    const { claims } = health.enter(target('down'), 'STREAM', INTERVAL);
+    expect(claims).toHaveLength(2);
+    health.note(target('down'), 'STREAM', 'ANSWERED', claims, INTERVAL);
+    expect(health.enter(target('down'), 'STREAM', INTERVAL)).toEqual({ isOpen: false, claims: [] });
+    expect(health.enter(target('other'), 'STREAM', INTERVAL).isOpen).toBe(false);
+  });
+
+  test('forgets no circuit that is open for targets that failed a little', () => {
+    const health = new TargetHealth(INTERVAL);
+    fail(health, target('down'), 'STREAM');
+    for (let index = 0; index < 10_001; index++) fail(health, target(`made-up-${index}`), 'STREAM', 1);
+    expect(health.enter(target('down'), 'STREAM', 0).isOpen).toBe(true);
   });
 });

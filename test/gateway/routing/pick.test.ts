@@ -28,7 +28,7 @@ describe('a plan', () => {
           return `${target.provider}/${model.name}`;
         });
         expect(new Set(names).size).toBe(names.length);
-        const open = order.map((place) => Math.max(NOW, field.health.open[place] ?? 0));
+        const open = order.map((place) => Math.max(NOW, field.health.open?.[place] ?? 0));
         expect(open).toEqual([...open].sort((a, b) => a - b));
       }),
       { numRuns: 2_000 },
@@ -42,8 +42,10 @@ describe('a plan', () => {
         const targets = section.targets.map((one) => ({ ...one, tries: 'BEST' as const }));
         const eachOnce = { ...facts, sections: [{ ...section, targets }] };
         const field = fieldOf(eachOnce, health);
-        const closed = pick(field, given).order.filter((place) => (field.health.open[place] ?? 0) <= NOW);
-        const rests = closed.map((place) => Math.max(NOW, field.health.resting[place] ?? 0));
+        const closed = pick(field, given).order.filter((place) => (field.health.open?.[place] ?? 0) <= NOW);
+        const rests = closed.map((place) =>
+          Math.max(NOW, field.health.resting?.[field.candidates[place]?.targetPlace ?? -1] ?? 0),
+        );
         expect(rests).toEqual([...rests].sort((a, b) => a - b));
       }),
       { numRuns: 2_000 },
@@ -57,7 +59,7 @@ describe('a plan', () => {
         const { order } = pick(field, given);
         const callable = field.candidates.filter(
           ({ place, model, target }) =>
-            model.excluded === null && (field.health.open[place] ?? 0) <= NOW && target.tries !== 'BEST',
+            model.excluded === null && (field.health.open?.[place] ?? 0) <= NOW && target.tries !== 'BEST',
         );
         const twins = new Set(callable.map(({ twin }) => twin));
         expect(order.length).toBeGreaterThanOrEqual(Math.min(facts.attempts, twins.size));

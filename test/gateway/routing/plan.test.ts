@@ -149,20 +149,20 @@ describe('a target that asks to be left alone', () => {
     expect(walk.seen).toEqual(['p:k1', 'q:k2', 'q:k2']);
     expect(walk.fail(failure('SAME_TARGET')).waits).toEqual([0, 0, 250, 500]);
     const alone = new Walk(targets(['p', ['k1']])).fail(limited(3_000));
-    expect(alone.waits).toEqual([0, 3_000]);
+    expect(alone.waits).toEqual([0, 3_250]);
   });
 
   test('is left alone as a whole where it has no keys', () => {
     const walk = new Walk(targets(['p', []], ['q', []])).fail(limited(3_000), failure('SAME_TARGET'));
     expect(walk.seen).toEqual(['p:-', 'q:-', 'q:-']);
-    expect(new Walk(targets(['p', []])).fail(limited(3_000)).waits).toEqual([0, 3_000]);
+    expect(new Walk(targets(['p', []])).fail(limited(3_000)).waits).toEqual([0, 3_250]);
   });
 
   test('is not waited for beyond half a minute or the end of the time', () => {
     expect(new Walk(targets(['p', ['k1']])).fail(limited(31_000)).step).toBeNull();
     const soon = { deadline: 1_002_000 };
     expect(new Walk(targets(['p', ['k1']]), soon).fail(limited(3_000)).step).toBeNull();
-    expect(new Walk(targets(['p', ['k1']]), soon).fail(limited(1_000)).waits).toEqual([0, 1_000]);
+    expect(new Walk(targets(['p', ['k1']]), soon).fail(limited(1_000)).waits).toEqual([0, 1_250]);
   });
 
   test('is told from one that did not say how long: that one is tried where nothing else is left', () => {
@@ -187,8 +187,17 @@ describe('a target that asks to be left alone', () => {
       },
     );
     expect(plan.first()).toBeNull();
-    expect(plan.readyAt).toBe(now + 40_000);
+    expect(plan.readyAt).toBe(now + 40_250);
   });
+});
+
+test('a key that others had limited while a call waited is not used before its time', () => {
+  const walk = new Walk(targets(['p', ['k1']])).fail(failure('SAME_TARGET'));
+  walk.ring.rest('k1', 'LIMITED', 4_000, walk.now);
+  const step = walk.plan.resume(walk.step as Step);
+  expect([step?.number, step?.waitMs]).toEqual([2, 4_250]);
+  walk.ring.rest('k1', 'LIMITED', 60_000, walk.now);
+  expect(walk.plan.resume(step as Step)).toBeNull();
 });
 
 test('what cannot be called is replaced without counting', () => {

@@ -80,7 +80,7 @@ const newRouter = () => new Router(new TargetHealth(10_000));
 /** Where a request goes, and what stands in for it, as `provider:model`. */
 function names(model: string | null, from: Snapshot, caller: Caller = anyone, router = newRouter()): string[] {
   const choice = resolve(model, from, caller, 'BALANCED');
-  const asking = { ownKeys: new Map(), isStreamed: true, stickyKey: null, at: 0 };
+  const asking = { ownKeys: new Map(), kind: 'STREAM' as const, stickyKey: null, at: 0 };
   return router.decide(choice, asking).order.map((target) => `${target.provider.slug}:${target.model.name}`);
 }
 
