@@ -103,8 +103,7 @@ export class Gateway {
 
   /** A provider was asked whether it is there, without a completion. */
   noteProbe(providerId: string, isThere: boolean): void {
-    const { circuitProbeMs } = this.#parts.settings;
-    this.#steering.health.noteProbe(providerId, isThere, circuitProbeMs, Date.now());
+    this.#steering.health.noteProbe(providerId, isThere, Date.now());
   }
 
   /**

@@ -49,7 +49,7 @@ export class Circuits {
   readonly #open = new Map<string, Open>();
 
   /**
-   * @param intervalMs 0: no circuit ever opens
+   * @param intervalMs 0: no circuit opens by itself
    * @param changed called whenever what `openUntil` gives has changed
    */
   constructor(intervalMs: number, changed: () => void) {
@@ -60,6 +60,13 @@ export class Circuits {
   /** How many are open now. */
   get open(): number {
     return this.#open.size;
+  }
+
+  /** How many are open now of those whose key begins like this. */
+  openBelow(prefix: string): number {
+    let open = 0;
+    for (const key of this.#open.keys()) if (key.startsWith(prefix)) open++;
+    return open;
   }
 
   /** When it may be called again, in milliseconds since 1970; 0: the circuit is closed. */
@@ -124,9 +131,9 @@ export class Circuits {
     this.#changed();
   }
 
-  /** Opens it, whatever came before; one that is open stays as it is. */
+  /** Opens it, whatever came before, also where none opens by itself; one that is open stays as it is. */
   trip(key: string, forMs: number, now: number): void {
-    if (this.#intervalMs === 0 || this.#open.has(key)) return;
+    if (forMs === 0 || this.#open.has(key)) return;
     this.#closed.delete(key);
     this.#add(key, { failures: 1, since: now, until: now + forMs });
   }

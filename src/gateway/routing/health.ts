@@ -50,12 +50,14 @@ export class TargetHealth {
   readonly keys: KeyRing;
   readonly #circuits: Circuits;
   readonly #estimates: Record<AnswerKind, Map<string, LatencyEstimate>>;
+  readonly #probeIntervalMs: number;
   #version = 0;
   #isLatencyNew = false;
   #publishedAt = 0;
 
   /** @param probeIntervalMs how long a circuit stays open until a request may see how its target does */
   constructor(probeIntervalMs: number) {
+    this.#probeIntervalMs = probeIntervalMs;
     const changed = () => {
       this.#version++;
     };
@@ -161,7 +163,15 @@ export class TargetHealth {
     }
     if (claims.includes(own)) return;
     if (verdict === 'ANSWERED') this.#circuits.succeeded(own, false, now);
-    else if (verdict === 'FAILED') this.#circuits.failed(own, false, now);
+    else if (verdict === 'FAILED') this.#fail(target.provider.id, own, now);
+  }
+
+  /** With a second of its models a provider is left alone as a whole: it may have hundreds, which fail one by one. */
+  #fail(providerId: string, key: string, now: number): void {
+    const wasOpen = this.#circuits.openUntil(key) > 0;
+    this.#circuits.failed(key, false, now);
+    if (wasOpen || this.#circuits.openUntil(key) === 0) return;
+    if (this.#circuits.openBelow(`${providerId} `) > 1) this.#circuits.trip(providerId, this.#probeIntervalMs, now);
   }
 
   /** How long an answer took: a stream until its first token, any other as a whole. Milliseconds. */
@@ -188,13 +198,10 @@ export class TargetHealth {
     this.#circuits.close(modelKey(target, kind));
   }
 
-  /**
-   * A provider was asked, without a completion, whether it is there.
-   * @param forMs how long it is left alone if it is not
-   */
-  noteProbe(providerId: string, isThere: boolean, forMs: number, now: number): void {
+  /** A provider was asked, without a completion, whether it is there. */
+  noteProbe(providerId: string, isThere: boolean, now: number): void {
     if (isThere) this.#circuits.close(providerId);
-    else this.#circuits.trip(providerId, forMs, now);
+    else this.#circuits.trip(providerId, this.#probeIntervalMs, now);
   }
 
   stateOf(target: Target, now: number): TargetState {

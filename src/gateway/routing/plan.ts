@@ -11,6 +11,9 @@ const LONGEST_WAIT_MS = 30_000;
 /** With less time than this no call is begun. */
 const LEAST_TIME_MS = 10;
 
+/** Those who wait for a target that asked to be left alone come back over so long at most. */
+const LONGEST_SPREAD_MS = 2_000;
+
 /** Where the next call goes, and the key it goes with; null for a provider that needs none. */
 export interface Step {
   target: Target;
@@ -162,10 +165,14 @@ export class Plan {
     else place.isOut = true;
   }
 
+  /** A little longer than was asked for, so that not all who wait come back at once. */
+  #behind(askedMs: number): number {
+    return Math.round(askedMs + Math.min(LONGEST_SPREAD_MS, askedMs / 4) * this.#world.random());
+  }
+
   #later(place: Place, retryAfterMs: number | null): void {
     place.failures++;
-    // Also behind the time that was asked for, so that not all who wait come at once.
-    const waitMs = backoffMs(place.failures, this.#world.random()) + (retryAfterMs ?? 0);
+    const waitMs = retryAfterMs ? this.#behind(retryAfterMs) : backoffMs(place.failures, this.#world.random());
     place.readyAt = this.#world.now() + waitMs;
   }
 
@@ -230,8 +237,8 @@ export class Plan {
       return null;
     }
     const isAsked = choice.kind === 'RESTING' && choice.isAsked;
-    // A little later than it asked for, so that not all who wait come at once.
-    if (isAsked && choice.until > place.readyAt) place.readyAt = choice.until + backoffMs(1, this.#world.random());
+    const now = this.#world.now();
+    if (isAsked && choice.until > place.readyAt) place.readyAt = now + this.#behind(choice.until - now);
     return choice;
   }
 

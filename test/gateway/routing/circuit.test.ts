@@ -106,11 +106,14 @@ describe('a circuit', () => {
     expect(circuits.enter('p', 1)).toBe('CLOSED');
   });
 
-  test('never opens where the interval is 0', () => {
+  test('opens by itself nowhere where the interval is 0', () => {
     const circuits = new Circuits(0, () => undefined);
     open(circuits);
-    circuits.trip('t', INTERVAL, 0);
     expect(circuits.enter('t', 0)).toBe('CLOSED');
+    circuits.trip('t', 0, 0);
+    expect(circuits.enter('t', 0)).toBe('CLOSED');
+    circuits.trip('t', 5, 0);
+    expect(circuits.enter('t', 4)).toBe('OPEN');
   });
 
   test('lets through at most one call in an interval while its target is down, whenever they come and however long they take', () => {
@@ -162,7 +165,7 @@ describe('the health of targets', () => {
 
   test('gives back what it let through when another circuit stands in the way', () => {
     const health = new TargetHealth(INTERVAL);
-    health.noteProbe('p', false, INTERVAL, 0);
+    health.noteProbe('p', false, 0);
     fail(health, target('down'), 'STREAM');
     health.leaveAlone(target('later'), 'STREAM', 3 * INTERVAL, 0);
     expect(health.enter(target('later'), 'STREAM', INTERVAL)).toEqual({ isOpen: true, claims: [] });
@@ -171,6 +174,19 @@ describe('the health of targets', () => {
     health.note(target('down'), 'STREAM', 'ANSWERED', claims, INTERVAL);
     expect(health.enter(target('down'), 'STREAM', INTERVAL)).toEqual({ isOpen: false, claims: [] });
     expect(health.enter(target('other'), 'STREAM', INTERVAL).isOpen).toBe(false);
+  });
+
+  test('leaves a provider alone as a whole once a second of its models fails, until one of them answers', () => {
+    const health = new TargetHealth(INTERVAL);
+    fail(health, target('one'), 'STREAM');
+    expect(health.enter(target('three'), 'STREAM', 0).isOpen).toBe(false);
+    fail(health, target('two'), 'STREAM');
+    expect(health.enter(target('three'), 'STREAM', 0).isOpen).toBe(true);
+    const { claims } = health.enter(target('three'), 'STREAM', INTERVAL);
+    expect(claims).toEqual(['p']);
+    health.note(target('three'), 'STREAM', 'ANSWERED', claims, INTERVAL);
+    expect(health.enter(target('four'), 'STREAM', INTERVAL).isOpen).toBe(false);
+    expect(health.enter(target('one'), 'STREAM', INTERVAL - 1).isOpen).toBe(true);
   });
 
   test('forgets no circuit that is open for targets that failed a little', () => {

@@ -149,13 +149,13 @@ describe('a target that asks to be left alone', () => {
     expect(walk.seen).toEqual(['p:k1', 'q:k2', 'q:k2']);
     expect(walk.fail(failure('SAME_TARGET')).waits).toEqual([0, 0, 250, 500]);
     const alone = new Walk(targets(['p', ['k1']])).fail(limited(3_000));
-    expect(alone.waits).toEqual([0, 3_250]);
+    expect(alone.waits).toEqual([0, 3_750]);
   });
 
   test('is left alone as a whole where it has no keys', () => {
     const walk = new Walk(targets(['p', []], ['q', []])).fail(limited(3_000), failure('SAME_TARGET'));
     expect(walk.seen).toEqual(['p:-', 'q:-', 'q:-']);
-    expect(new Walk(targets(['p', []])).fail(limited(3_000)).waits).toEqual([0, 3_250]);
+    expect(new Walk(targets(['p', []])).fail(limited(3_000)).waits).toEqual([0, 3_750]);
   });
 
   test('is not waited for beyond half a minute or the end of the time', () => {
@@ -187,7 +187,7 @@ describe('a target that asks to be left alone', () => {
       },
     );
     expect(plan.first()).toBeNull();
-    expect(plan.readyAt).toBe(now + 40_250);
+    expect(plan.readyAt).toBe(now + 42_000);
   });
 });
 
@@ -195,7 +195,7 @@ test('a key that others had limited while a call waited is not used before its t
   const walk = new Walk(targets(['p', ['k1']])).fail(failure('SAME_TARGET'));
   walk.ring.rest('k1', 'LIMITED', 4_000, walk.now);
   const step = walk.plan.resume(walk.step as Step);
-  expect([step?.number, step?.waitMs]).toEqual([2, 4_250]);
+  expect([step?.number, step?.waitMs]).toEqual([2, 5_000]);
   walk.ring.rest('k1', 'LIMITED', 60_000, walk.now);
   expect(walk.plan.resume(step as Step)).toBeNull();
 });

@@ -229,6 +229,46 @@ describe('a route with a strategy', () => {
     expect(() => names('r/c', snapshot([a, b, c], [{ ...route, strategy: 'WEIGHTED' }]))).toThrow(/has no target "c"/);
   });
 
+  test('callers of different power levels each get their turns among those that they are compared with', () => {
+    const priced = (slug: string, dollars: number) => {
+      const made = provider(slug, ['m']);
+      const price = {
+        ...priceVersion({ input: dollars * 1_000_000, output: dollars * 1_000_000 }),
+        source: 'CATALOG' as const,
+      };
+      return { ...made, models: made.models.map((model) => ({ ...model, price })) };
+    };
+    const providers = [priced('e1', 0.1), priced('e2', 0.2), priced('p1', 10), priced('p2', 20)];
+    const targets = providers.map(({ slug }) => target(slug));
+    const world = snapshot(providers, [{ slug: 'r', strategy: 'ROUND_ROBIN', allowsPowerLevel: true, targets }]);
+    const router = newRouter();
+    const first = (level: 'ECO' | 'PRECISION') => {
+      const asking = { ownKeys: new Map(), kind: 'STREAM' as const, stickyKey: null, at: 0 };
+      return router.decide(resolve('r', world, anyone, level), asking).order[0]?.provider.slug;
+    };
+    const picks = Array.from({ length: 4 }, () => [first('ECO'), first('PRECISION')]).flat();
+    expect(picks).toEqual(['e1', 'p1', 'e2', 'p2', 'e1', 'p1', 'e2', 'p2']);
+  });
+
+  test('LATENCY finds out for streams and for whole answers how fast a target is, however they alternate', () => {
+    const world = snapshot(
+      [a, b],
+      [{ slug: 'r', strategy: 'LATENCY', targets: [target('a', ['m']), target('b', ['m'])] }],
+    );
+    const health = new TargetHealth(10_000);
+    const router = new Router(health);
+    const choice = resolve('r', world, anyone, 'BALANCED');
+    const [known] = choice.targets;
+    for (const kind of ['STREAM', 'WHOLE'] as const)
+      for (let call = 0; call < 9; call++) health.measure(known ?? expect.fail('no target'), kind, 100, 0);
+    const firsts = Array.from({ length: 100 }, (_, turn) => {
+      const kind = turn % 2 === 0 ? ('STREAM' as const) : ('WHOLE' as const);
+      return `${kind} ${router.decide(choice, { ownKeys: new Map(), kind, stickyKey: null, at: 5_000 }).order[0]?.provider.slug}`;
+    });
+    expect(firsts.filter((first) => first === 'STREAM b')).toHaveLength(5);
+    expect(firsts.filter((first) => first === 'WHOLE b')).toHaveLength(5);
+  });
+
   test('without targets it is the active provider, whatever the strategy', () => {
     const world = snapshot([a, b], [{ slug: 'r', strategy: 'ROUND_ROBIN' }], 'b');
     expect(firsts(3, 'r', world)).toEqual(['b:m', 'b:m', 'b:m']);
