@@ -11,6 +11,8 @@ export function verdictOf(run: Run, attempt: Attempt, failure: Failure | null): 
   const isAtFault = remedy === 'SAME_TARGET' || remedy === 'OTHER_TARGET';
   if (!isAtFault || run.cancelled || error instanceof ValidationError) return 'NEUTRAL';
   if (error instanceof UpstreamTimeoutError && isRoutesLimit(run, attempt, error)) return 'NEUTRAL';
+  // Clients may name models that nobody has.
+  if (upstreamStatus === 404) return 'NEUTRAL';
   // What becomes of a caller's own account says nothing about others.
   const isOwn = attempt.intent.usedOwnKey && upstreamStatus !== null && upstreamStatus >= 400 && upstreamStatus < 500;
   return isOwn ? 'NEUTRAL' : 'FAILED';

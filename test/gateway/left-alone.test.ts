@@ -74,7 +74,7 @@ async function bringDown(name: Name): Promise<void> {
 
 test('what cannot embed may chat', async () => {
   answers.chat = (response, received) =>
-    (received.body.includes('"input"') ? json({ error: { message: 'not for embeddings' } }, 404) : json(whole('Hi')))(
+    (received.body.includes('"input"') ? json({ error: { message: 'not for embeddings' } }, 501) : json(whole('Hi')))(
       response,
       received,
     );

@@ -121,13 +121,17 @@ export class HealthMonitor {
   /** Called for each completion: must be quick, and must not throw. */
   #observe(report: CompletionReport): void {
     if (this.#tests.has(report.requestId)) return;
+    const counted = new Set<string>();
     for (const attempt of report.attempts) {
       // A user's own key and what becomes of it is their affair.
       if (attempt.usedOwnKey) continue;
       const verdict = verdictOf(attempt);
       if (verdict === null || verdict === 'REFUSED') continue;
       const provider = this.#parts.snapshots.current.providersBySlug.get(attempt.provider);
-      if (!provider) continue;
+      // One request that a provider cannot answer is one failure, however often it is tried.
+      const name = `${verdict} ${attempt.provider}`;
+      if (!provider || counted.has(name)) continue;
+      counted.add(name);
       const watched = this.#watch(provider.id);
       watched.window.add(attempt, verdict);
       this.#judge(provider.id, watched);

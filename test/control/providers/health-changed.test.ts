@@ -15,7 +15,7 @@ let answer: Answer = GOOD;
 let slug = '';
 let count = 0;
 beforeAll(async () => {
-  server = await startServer();
+  server = await startServer({ circuitProbeMs: 0 });
   upstream = await startUpstream((response, received) => answer(response, received));
 });
 afterAll(async () => {
