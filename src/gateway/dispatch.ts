@@ -56,6 +56,8 @@ export class Dispatcher {
    * @throws what `toFailure` understands
    */
   async *send(run: Run, attempt: Attempt, call: Call): AsyncGenerator<StreamPart | WholeAnswer, void, undefined> {
+    // Meanwhile the intent was written down.
+    if (run.cancelled) throw run.cancelled;
     const { provider, key } = attempt;
     const { asked, isStreamed } = run.admitted;
     const route = choiceOf(run.admitted)?.route;
@@ -63,6 +65,7 @@ export class Dispatcher {
     const isTranslated = provider.kind === 'SANDBOX' && provider.dialect !== 'OPENAI';
     const accept = reader ? 'text/event-stream' : 'application/json';
     const sandbox = isTranslated ? sandboxControls(asked, run.request.sandbox) : run.request.sandbox;
+    attempt.isSent = true;
     const exchange = this.#transport.send(
       'POST',
       toUpstreamCall(provider, key, { path: call.path, body: call.body, accept, sandbox }),
@@ -74,7 +77,6 @@ export class Dispatcher {
       passesOnRefusals: route?.refusalPolicy === 'OTHER_TARGET',
     };
     run.exchange = exchange;
-    if (run.cancelled) exchange.abort(run.cancelled);
     let isComplete = false;
     try {
       if (reader) {
