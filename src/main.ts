@@ -12,6 +12,7 @@ import { AccountCache } from './gateway/admission/accounts.ts';
 import { RateLimiter } from './gateway/admission/rate-limit.ts';
 import { Tokens } from './gateway/admission/tokens.ts';
 import { Gateway } from './gateway/gateway.ts';
+import { forgetFacts } from './gateway/ledger/forget-facts.ts';
 import { openLedger } from './gateway/ledger/ledger.ts';
 import { LedgerSeq } from './gateway/ledger/ledger-seq.ts';
 import { SnapshotKeeper } from './gateway/snapshot/keeper.ts';
@@ -35,8 +36,8 @@ import { readSettings, type Settings, SettingsError } from './platform/settings.
 import { StartError } from './platform/start-error.ts';
 import { openServer } from './server/server.ts';
 
-/** Partitions of the ledger are made two months ahead; looking every six hours is plenty. */
-const PARTITIONS_EVERY_MS = 6 * 3_600_000;
+/** Partitions of the ledger are made two months ahead, and facts kept for days; looking every six hours is plenty. */
+const HOUSEKEEPING_EVERY_MS = 6 * 3_600_000;
 /** How long the last rows may take to reach Postgres at the end; what does not is in the journal. */
 const DRAIN_MS = 1_500;
 
@@ -92,10 +93,18 @@ export async function start(
     const prisma = createPrisma(connection, Math.max(2, settings.databasePoolMax - rawMax));
     closers.push(() => prisma.$disconnect());
     await ensurePartitions(pool, new Date(), log);
-    const partitions = setInterval(() => {
+    const stopping = new AbortController();
+    closers.push(() => stopping.abort());
+    const forget = () =>
+      forgetFacts(pool, settings.decisionRetentionDays, stopping.signal).catch((error) =>
+        log.warn({ err: error }, 'what old decisions were made from was not deleted'),
+      );
+    void forget();
+    const housekeeping = setInterval(() => {
       ensurePartitions(pool, new Date(), log).catch((error) => log.warn({ err: error }, 'no partitions were made'));
-    }, PARTITIONS_EVERY_MS);
-    closers.push(() => clearInterval(partitions));
+      void forget();
+    }, HOUSEKEEPING_EVERY_MS);
+    closers.push(() => clearInterval(housekeeping));
     const seeded = await seed({ prisma, secretBox, settings, log });
     onSeeded(seeded);
     signal.throwIfAborted();

@@ -21,6 +21,8 @@ export class Attempt {
   readonly provider: ProviderEntry;
   readonly key: ProviderKey | null;
   readonly place: AttemptPlace;
+  /** The call was made. */
+  isSent = false;
   upstreamStatus: number | null = null;
   answeredModel: string | null = null;
   finishReason: string | null = null;
@@ -89,10 +91,12 @@ export class Attempt {
 
   /**
    * What goes on the ledger. Usage is the provider's where it sent any. Otherwise it is counted from the prompt and from
-   * what was relayed, and marked as estimated; a call that failed before its first token is taken to be free.
+   * what was relayed, and marked as estimated; a call that failed before its first token is taken to be free, and one that
+   * was never made is.
    */
   outcome(status: RequestStatus, error: SignalboxError | null, now = Date.now()): AttemptOutcome {
-    const isFree = this.usage === null && status === 'FAILED' && this.#relayedLength === 0;
+    const isFailed = status === 'FAILED' && this.usage === null && this.#relayedLength === 0;
+    const isFree = isFailed || !this.isSent;
     const usage = this.usage ?? (isFree ? UNKNOWN_USAGE : this.#countedUsage());
     const { cost, costSource, price } = isFree ? this.#free() : this.#priced(usage);
     this.price = price;

@@ -1,4 +1,4 @@
-import { CancelledError, invalid, ValidationError } from '../platform/errors.ts';
+import { CancelledError, invalid, UpstreamTimeoutError, ValidationError } from '../platform/errors.ts';
 import type { Settings } from '../platform/settings.ts';
 import { sandboxControls } from './asked.ts';
 import type { Attempt } from './attempt.ts';
@@ -56,6 +56,8 @@ export class Dispatcher {
    * @throws what `toFailure` understands
    */
   async *send(run: Run, attempt: Attempt, call: Call): AsyncGenerator<StreamPart | WholeAnswer, void, undefined> {
+    // Meanwhile the intent was written down.
+    if (run.cancelled) throw run.cancelled;
     const { provider, key } = attempt;
     const { asked, isStreamed } = run.admitted;
     const route = choiceOf(run.admitted)?.route;
@@ -63,6 +65,7 @@ export class Dispatcher {
     const isTranslated = provider.kind === 'SANDBOX' && provider.dialect !== 'OPENAI';
     const accept = reader ? 'text/event-stream' : 'application/json';
     const sandbox = isTranslated ? sandboxControls(asked, run.request.sandbox) : run.request.sandbox;
+    attempt.isSent = true;
     const exchange = this.#transport.send(
       'POST',
       toUpstreamCall(provider, key, { path: call.path, body: call.body, accept, sandbox }),
@@ -74,7 +77,6 @@ export class Dispatcher {
       passesOnRefusals: route?.refusalPolicy === 'OTHER_TARGET',
     };
     run.exchange = exchange;
-    if (run.cancelled) exchange.abort(run.cancelled);
     let isComplete = false;
     try {
       if (reader) {
@@ -91,18 +93,34 @@ export class Dispatcher {
     }
   }
 
-  /** Once for all attempts; leaving ends it, as it ends a call to a provider. */
-  async #fetchImages(run: Run, addresses: readonly string[]): Promise<ReadonlyMap<string, InlineImage>> {
-    const leaving = new AbortController();
-    run.exchange = { abort: (reason) => leaving.abort(reason) };
-    if (run.cancelled) leaving.abort(run.cancelled);
+  /**
+   * Once for all attempts, also when it fails. Leaving ends it, as it ends a call to a provider, and so does the route's
+   * limit over all attempts.
+   */
+  #fetchImages(run: Run, addresses: readonly string[]): Promise<ReadonlyMap<string, InlineImage>> {
+    run.images ??= this.#fetchInTime(run, addresses);
+    return run.images;
+  }
+
+  async #fetchInTime(run: Run, addresses: readonly string[]): Promise<ReadonlyMap<string, InlineImage>> {
+    const ending = new AbortController();
+    run.exchange = { abort: (reason) => ending.abort(reason) };
+    if (run.cancelled) ending.abort(run.cancelled);
+    const { deadline } = run;
+    const timer = deadline === null ? undefined : setTimeout(() => ending.abort(tooSlow(run)), deadline - Date.now());
     try {
-      run.images ??= await this.#images.fetch(addresses, leaving.signal);
-      return run.images;
+      return await this.#images.fetch(addresses, ending.signal);
     } finally {
+      clearTimeout(timer);
       run.exchange = null;
     }
   }
+}
+
+function tooSlow({ deadline, origin, reports }: Run): UpstreamTimeoutError {
+  const seconds = ((deadline ?? 0) - origin.startedAt) / 1_000;
+  const message = `The images that the request names by address could not be fetched within ${seconds} s.`;
+  return new UpstreamTimeoutError(message, 'TOTAL', reports.length);
 }
 
 /** Over the whole call: the provider's limit, or what is left of the route's. */

@@ -132,10 +132,11 @@ export class Gateway {
     this.#running.set(requestId, run);
     request.signal?.addEventListener('abort', leave, { once: true });
     if (request.signal?.aborted) leave();
+    let recording: Recording | null = null;
     try {
       const { isStreamed, wantsUsage } = run.admitted;
       yield { type: 'admitted', requestId, isStreamed, wantsUsage };
-      const recording = this.#record(run);
+      recording = this.#cache.record(run);
       const cached = recording && this.#cache.get(recording);
       if (cached) yield* this.#answerAgain(run, cached);
       else yield* this.#tryTargets(run, this.#steering.plan(run), recording);
@@ -150,6 +151,7 @@ export class Gateway {
         leave();
         await this.#settlements.last(run, run.open, 'CANCELLED', run.cancelled).catch((error) => this.#expected(error));
       }
+      recording?.release();
       this.#steering.release(run);
       this.#running.delete(requestId);
     }
@@ -289,13 +291,9 @@ export class Gateway {
     return { type: 'restarted', head, error };
   }
 
-  #record(run: Run): Recording | null {
-    const choice = choiceOf(run.admitted);
-    return choice?.route?.cacheTtlSeconds ? this.#cache.record(run, this.#steering.router.meaningOf(choice)) : null;
-  }
-
   /** Answers from the cache: nothing is sent, and it costs nothing. */
   async *#answerAgain(run: Run, cached: CachedAnswer): AsyncGenerator<CompletionEvent, void, undefined> {
+    run.warnings = cached.warnings;
     const outcome = cachedOutcome(run, cached, picodollars(0n));
     const report = await this.#settlements.unattempted(run, outcome);
     const { provider, model, targetId, events, body, usageEvent } = cached;
@@ -321,9 +319,9 @@ interface Prepared {
   call: Call;
 }
 
-function originOf({ intent }: Attempt, { model, finishReason, targetId }: CompletionReport) {
+function originOf({ intent }: Attempt, { model, finishReason, targetId, warnings }: CompletionReport) {
   const { providerId, providerSlug: provider } = intent;
-  return { providerId, provider, model: model ?? intent.model, finishReason, targetId };
+  return { providerId, provider, model: model ?? intent.model, finishReason, targetId, warnings };
 }
 
 class InternalError extends SignalboxError {

@@ -1,17 +1,19 @@
-import { createHash } from 'node:crypto';
+import { cacheKeyOf } from './cache-key.ts';
 import type { CompletionReport, StreamEvent } from './completion.ts';
 import type { WholeAnswer } from './relay.ts';
 import { choiceOf, type Run } from './run.ts';
 
-/** Requests and answers larger than this are not kept. */
+/** Larger requests are not looked up: their answers are rarely asked for again. */
 const LARGEST_REQUEST = 1_048_576;
-const LARGEST_ANSWER = 1_048_576;
-/** About what an answer takes besides its texts. */
+/** Of memory; a streamed answer takes less than a kilobyte for a token. */
+const LARGEST_ANSWER = 8 * 1_048_576;
+/** About what an answer, an event and a piece of a tool call take besides their texts. */
 const ENTRY_BYTES = 1_024;
 const EVENT_BYTES = 256;
+const TOOL_CALL_BYTES = 128;
 
-/** Where an answer came from. */
-export type Origin = Pick<CompletionReport, 'finishReason' | 'targetId'> & {
+/** Where an answer came from, and what of the request it did not heed. */
+export type Origin = Pick<CompletionReport, 'finishReason' | 'targetId' | 'warnings'> & {
   providerId: string;
   provider: string;
   model: string;
@@ -38,25 +40,43 @@ export class Recording {
   readonly key: string;
   /** How often the cache had been cleared when it began. */
   readonly generation: number;
-  readonly #events: StreamEvent[] = [];
-  #bytes = ENTRY_BYTES;
+  readonly #reserve: (bytes: number) => boolean;
+  #events: StreamEvent[] = [];
+  #bytes = 0;
+  #isTooLarge = false;
 
-  constructor(key: string, generation: number) {
+  /** @param reserve takes memory from the cache's, or gives it back; false: there is not that much */
+  constructor(key: string, generation: number, reserve: (bytes: number) => boolean) {
     this.key = key;
     this.generation = generation;
+    this.#reserve = reserve;
   }
 
   add(events: readonly StreamEvent[]): void {
     for (const event of events) {
-      this.#bytes += event.data.length * 2 + EVENT_BYTES;
-      if (this.#bytes <= LARGEST_ANSWER) this.#events.push(event);
+      const bytes = sizeOf(event);
+      if (this.#isTooLarge) return;
+      if (this.#bytes + bytes > LARGEST_ANSWER || !this.#reserve(bytes)) {
+        this.release();
+        this.#isTooLarge = true;
+        return;
+      }
+      this.#bytes += bytes;
+      this.#events.push(event);
     }
   }
 
   /** What came before it is void. */
   restart(): void {
-    this.#events.length = 0;
-    this.#bytes = ENTRY_BYTES;
+    this.release();
+    this.#isTooLarge = false;
+  }
+
+  /** The memory that it takes, and what it gathered, are not needed any more. */
+  release(): void {
+    this.#reserve(-this.#bytes);
+    this.#bytes = 0;
+    this.#events = [];
   }
 
   /** Null: it is too large to be kept. */
@@ -65,9 +85,13 @@ export class Recording {
     usageEvent: string | null,
     origin: Origin,
   ): { answer: CachedAnswer; bytes: number } | null {
-    const bytes = this.#bytes + (body?.body.length ?? 0) * 3;
-    if (bytes > LARGEST_ANSWER) return null;
-    return { answer: { ...origin, events: body ? null : this.#events, usageEvent, body }, bytes };
+    const texts = charactersOf([usageEvent ?? '', ...origin.warnings]);
+    // What it says is kept beside its bytes.
+    const bytes = ENTRY_BYTES + this.#bytes + texts * 2 + (body?.body.length ?? 0) * 3;
+    if (this.#isTooLarge || bytes > LARGEST_ANSWER) return null;
+    // Where another target began anew, they were not counted from 0.
+    const events = this.#events.map((event, seq) => (event.seq === seq ? event : { ...event, seq }));
+    return { answer: { ...origin, events: body ? null : events, usageEvent, body }, bytes };
   }
 }
 
@@ -78,6 +102,7 @@ export class Recording {
 export class ResponseCache {
   readonly #mostBytes: number;
   readonly #entries = new Map<string, Entry>();
+  /** Of what is kept, and of what is being recorded. */
   #bytes = 0;
   #generation = 0;
 
@@ -86,28 +111,27 @@ export class ResponseCache {
     this.#mostBytes = mostBytes;
   }
 
-  /**
-   * Begins to record the answer of a completion; null: its route has no cache, or the request is too large for it.
-   * @param meaning names what the route means now
-   */
-  record(run: Run, meaning: string): Recording | null {
-    const { caller, sandbox, operation } = run.request;
-    const { bytes } = run.admitted.asked;
-    if (!choiceOf(run.admitted)?.route?.cacheTtlSeconds || bytes.length > LARGEST_REQUEST) return null;
-    const owner = caller.kind === 'ANONYMOUS' ? 'anonymous' : caller.account.id;
-    const hash = createHash('sha256')
-      .update(JSON.stringify([owner, meaning, operation, sandbox]))
-      .update(bytes);
-    return new Recording(hash.digest('base64'), this.#generation);
+  /** Begins to record the answer of a completion; null: it is none that is kept. */
+  record(run: Run): Recording | null {
+    const { asked } = run.admitted;
+    const choice = choiceOf(run.admitted);
+    if (!choice?.route?.cacheTtlSeconds || asked.bytes.length > LARGEST_REQUEST) return null;
+    // Of several choices only the first is looked at, and another one may have been cut off.
+    if ('chat' in asked && (asked.chat.n ?? 1) > 1) return null;
+    return new Recording(cacheKeyOf(run, choice), this.#generation, (bytes) => this.#reserve(bytes));
   }
 
   /** Null: there is none, or it is too old. */
   get({ key }: Recording, now = Date.now()): CachedAnswer | null {
     const entry = this.#entries.get(key);
     if (!entry) return null;
-    this.#delete(key, entry);
-    if (entry.expiresAt <= now) return null;
-    this.#add(key, entry);
+    if (entry.expiresAt <= now) {
+      this.#delete(key, entry);
+      return null;
+    }
+    // Behind all others: it was used last.
+    this.#entries.delete(key);
+    this.#entries.set(key, entry);
     return entry.answer;
   }
 
@@ -116,20 +140,18 @@ export class ResponseCache {
     const route = choiceOf(run.admitted)?.route;
     const isWhole =
       run.request.operation === 'EMBEDDINGS' || origin.finishReason === 'stop' || origin.finishReason === 'tool_calls';
-    const made = isWhole ? recording.finish(body, usageEvent, origin) : null;
+    // What was cleared meanwhile may be what it answers for.
+    const isCurrent = recording.generation === this.#generation;
+    const made = isWhole && isCurrent ? recording.finish(body, usageEvent, origin) : null;
+    recording.release();
     if (!made || !route?.cacheTtlSeconds || made.bytes > this.#mostBytes) return;
-    // It may answer for what was cleared meanwhile.
-    if (recording.generation !== this.#generation) return;
     const known = this.#entries.get(recording.key);
     if (known) this.#delete(recording.key, known);
-    this.#add(recording.key, {
+    if (!this.#reserve(made.bytes)) return;
+    this.#entries.set(recording.key, {
       ...{ answer: made.answer, bytes: made.bytes, routeId: route.id },
       expiresAt: Date.now() + route.cacheTtlSeconds * 1_000,
     });
-    for (const [key, entry] of this.#entries) {
-      if (this.#bytes <= this.#mostBytes) return;
-      this.#delete(key, entry);
-    }
   }
 
   /**
@@ -147,13 +169,31 @@ export class ResponseCache {
     return cleared;
   }
 
-  #add(key: string, entry: Entry): void {
-    this.#entries.set(key, entry);
-    this.#bytes += entry.bytes;
+  /** False: there is not that much, even without all that is kept. */
+  #reserve(bytes: number): boolean {
+    this.#bytes += bytes;
+    for (const [key, entry] of this.#entries) {
+      if (this.#bytes <= this.#mostBytes) return true;
+      this.#delete(key, entry);
+    }
+    if (this.#bytes <= this.#mostBytes || bytes <= 0) return true;
+    this.#bytes -= bytes;
+    return false;
   }
 
   #delete(key: string, entry: Entry): void {
     this.#entries.delete(key);
     this.#bytes -= entry.bytes;
   }
+}
+
+/** In memory. A character may take two bytes, and what an event says is kept beside its JSON. */
+function sizeOf({ data, text, reasoning, toolCalls }: StreamEvent): number {
+  const pieces = toolCalls.map((call) => charactersOf([call.id ?? '', call.name ?? '', call.arguments]));
+  const characters = charactersOf([data, text, reasoning]) + pieces.reduce((sum, length) => sum + length, 0);
+  return EVENT_BYTES + characters * 2 + pieces.length * TOOL_CALL_BYTES;
+}
+
+function charactersOf(texts: readonly string[]): number {
+  return texts.reduce((sum, text) => sum + text.length, 0);
 }

@@ -23,8 +23,8 @@ export interface Run {
   cancelled: SignalboxError | null;
   /** What is on its way, a call to the provider or to where images are; cancelling ends it. */
   exchange: Pick<Exchange, 'abort'> | null;
-  /** The images behind the addresses in the request, once they were needed. */
-  images: ReadonlyMap<string, InlineImage> | null;
+  /** The images behind the addresses in the request, or why they cannot be had; null: they were not needed so far. */
+  images: Promise<ReadonlyMap<string, InlineImage>> | null;
   /** The attempts that have ended. */
   reports: AttemptReport[];
   /** The attempt that is on its way: intended, not yet settled. */

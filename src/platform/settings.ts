@@ -147,6 +147,12 @@ export const SETTINGS = {
     'Most memory for the cached answers of routes that have a response cache.',
     '64',
   ),
+  DECISION_RETENTION_DAYS: entry(
+    whole(2, 3_650),
+    'a number of days from 2 to 3650',
+    'How long `explainRoute` can tell why a request went where it did.',
+    '30',
+  ),
   PROVIDER_TESTS: entry(
     z.enum(['on', 'off']),
     'on or off',
@@ -213,6 +219,8 @@ export interface Settings {
   stallTimeoutMs: number;
   circuitProbeMs: number;
   responseCacheBytes: number;
+  /** What decisions were made from is kept for so long. */
+  decisionRetentionDays: number;
   /** Whether providers are tested when they are created or get a key. */
   providerTests: boolean;
   /** 0: providers are not probed. */
@@ -274,6 +282,7 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
     stallTimeoutMs: values.STALL_TIMEOUT_MS as number,
     circuitProbeMs: (values.CIRCUIT_PROBE_SECONDS as number) * 1_000,
     responseCacheBytes: (values.RESPONSE_CACHE_MIB as number) * 1_048_576,
+    decisionRetentionDays: values.DECISION_RETENTION_DAYS as number,
     providerTests: values.PROVIDER_TESTS === 'on',
     providerProbeIntervalSeconds: values.PROVIDER_PROBE_INTERVAL_SECONDS as number,
     providerTestTimeoutMs: values.PROVIDER_TEST_TIMEOUT_MS as number,

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { until } from '../kit/eventually.ts';
 import { startServer, type TestServer } from '../kit/server.ts';
 import {
@@ -346,6 +346,23 @@ describe('a client that leaves', () => {
     expect(second.received).toHaveLength(0);
     await until(() => server.services.gateway.running === 0, 'nothing runs any more');
     expect(await logged(await lastId())).toMatchObject({ status: 'CANCELLED' });
+  });
+
+  test('while the intent is written down reaches no provider and pays nothing', async () => {
+    answers = { first: json(whole('no')), second: json(whole('no')) };
+    const { ledger, gateway } = server.services;
+    const intend = ledger.intend;
+    const writing = vi.spyOn(ledger, 'intend').mockImplementation(async (intent, price) => {
+      await intend(intent, price);
+      gateway.leave(intent.origin.completionId);
+    });
+    const response = await post({ messages: MESSAGES });
+    writing.mockRestore();
+    expect([first.received.length, second.received.length]).toEqual([0, 0]);
+    expect(await logged(response)).toMatchObject({
+      ...{ status: 'CANCELLED', cost: '0', usage: { inputTokens: null, isEstimated: false } },
+      attempts: [{ number: 1, provider: 'first', status: 'CANCELLED', upstreamStatus: null, cost: '0' }],
+    });
   });
 
   test('one that does not read holds the provider back', async () => {

@@ -21,6 +21,8 @@ describe('settings', () => {
     ['ADMIN_EMAIL', 'nobody', /^ADMIN_EMAIL must be an e-mail/],
     ['CORS_ORIGINS', 'not a url', /^CORS_ORIGINS must be/],
     ['LOG_LEVEL', 'loud', /^LOG_LEVEL must be one of/],
+    ['DECISION_RETENTION_DAYS', '1', /^DECISION_RETENTION_DAYS must be a number of days from 2 to 3650/],
+    ['DECISION_RETENTION_DAYS', '3651', /^DECISION_RETENTION_DAYS must be/],
     ['ANONYMOUS_COMPLETIONS', 'yes', /^ANONYMOUS_COMPLETIONS must be true or false/],
   ])('%s=%s is refused in one sentence that names it', (name, value, message) => {
     expect(() => readSettings({ [name]: value })).toThrow(message);

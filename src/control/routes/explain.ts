@@ -33,7 +33,7 @@ const RouteExplanation = builder.objectRef<ExplainedRequest>('RouteExplanation')
       type: RoutingDecision,
       nullable: true,
       description:
-        'The decision as it was made, explained by making it again from what it was made from. Null: none is on record, because nothing was to be decided (a test names its target, an answer came from the cache), or what it was made from is gone.',
+        'The decision as it was made, explained by making it again from what it was made from. Null: none is on record, because nothing was to be decided (a test names its target, an answer came from the cache), or what it was made from is gone: that is kept for the days that the setting `DECISION_RETENTION_DAYS` says.',
     }),
     isReproduced: t.boolean({
       nullable: true,

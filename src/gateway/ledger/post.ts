@@ -55,7 +55,8 @@ export async function readState(client: pg.ClientBase, serverId: string): Promis
 
 /**
  * Writes a batch in one transaction. Holding the ledger's head from its first statement on makes `seq` the order of
- * commits, without gaps, and keeps roll-ups from deadlocking. Posting the same batch again changes nothing.
+ * commits, without gaps, and keeps roll-ups from deadlocking. Posting the same batch again changes
+ * nothing but when its facts were used last.
  * @returns the latest `seq`.
  */
 export async function postBatch(
@@ -152,7 +153,8 @@ async function insertNamed(client: pg.ClientBase, insert: string, named: readonl
 }
 
 const INSERT_PRICES = insertRows('price_versions', PRICE_COLUMNS);
-const INSERT_FACTS = insertRows('routing_facts', FACT_COLUMNS);
+/** They are written again while they are in use. */
+const INSERT_FACTS = insertRows('routing_facts', FACT_COLUMNS, '(id) DO UPDATE SET created_at = excluded.created_at');
 const INSERT_COMPLETIONS = insertRows('completions', COMPLETION_COLUMNS);
 const INSERT_ATTEMPTS = `${insertRows('attempts', ATTEMPT_COLUMNS)} RETURNING id`;
 

@@ -76,12 +76,19 @@ export const ATTEMPT_COLUMNS = {
 export const PRICE_COLUMNS = { id: 'text', components: 'jsonb' } as const;
 export const FACT_COLUMNS = { id: 'text', content: 'jsonb' } as const;
 
-/** An insert of all members of a JSON array of such rows; rows that are there already stay as they are. */
-export function insertRows(table: string, columns: Readonly<Record<string, string>>): string {
+/**
+ * An insert of all members of a JSON array of such rows.
+ * @param onConflict what becomes of rows that are there already; by default they stay as they are
+ */
+export function insertRows(
+  table: string,
+  columns: Readonly<Record<string, string>>,
+  onConflict = 'DO NOTHING',
+): string {
   const names = Object.keys(columns).join(', ');
   const typed = Object.entries(columns).map(([name, type]) => `${name} ${type}`);
   return `INSERT INTO ${table} (${names}) SELECT ${names} FROM json_to_recordset($1) AS row (${typed.join(', ')})
-          ON CONFLICT DO NOTHING`;
+          ON CONFLICT ${onConflict}`;
 }
 
 export function completionRow(

@@ -83,11 +83,6 @@ export class Router {
     };
   }
 
-  /** Names what a choice means now: equal names, equal candidates. */
-  meaningOf(choice: Choice): string {
-    return this.#viewsOf(choice).candidates.id;
-  }
-
   /** How often the route was picked from on this server. */
   picksOf(routeId: string): number {
     return this.#turns.count(routeId);

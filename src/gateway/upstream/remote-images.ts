@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 import { Agent, request } from 'undici';
-import { CancelledError, invalid, shorten, type ValidationError } from '../../platform/errors.ts';
+import { invalid, shorten, type ValidationError } from '../../platform/errors.ts';
 import type { InlineImage } from './dialect.ts';
 import { isPublicAddress, PrivateAddressError, publicLookup } from './public-address.ts';
 
@@ -30,7 +30,7 @@ export class RemoteImages {
   /**
    * All of them, at once, within 10 seconds and 20 MiB.
    * @throws ValidationError that names the address that could not be had
-   * @throws CancelledError when the client left meanwhile
+   * @throws the signal's reason when it is aborted meanwhile
    */
   async fetch(urls: readonly string[], signal: AbortSignal): Promise<ReadonlyMap<string, InlineImage>> {
     if (urls.length > MOST_IMAGES) throw invalid('messages', `must name at most ${MOST_IMAGES} images by address`);
@@ -41,7 +41,7 @@ export class RemoteImages {
         try {
           return [url, await this.#fetchOne(url, limit, budget)] as const;
         } catch (error) {
-          if (signal.aborted) throw new CancelledError('The client left before the answer was complete.');
+          if (signal.aborted) throw signal.reason;
           throw error instanceof ImageError ? refuse(url, error.message) : refuse(url, 'could not be fetched');
         }
       }),

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { createPrisma } from '../../../src/platform/database/prisma.ts';
 import { uuidv7 } from '../../../src/platform/ids.ts';
 import { until } from '../../kit/eventually.ts';
-import { startServer, type TestServer } from '../../kit/server.ts';
+import { startPeer, startServer, type TestServer } from '../../kit/server.ts';
 import { connectProviders, json, startUpstream, type Upstream, whole } from '../../kit/upstream.ts';
 import { countingPool, executeWith } from '../execute.ts';
 import { changeRoute, FAILURES } from './kit.ts';
@@ -273,6 +273,30 @@ describe('explainRoute', () => {
       return rows[0]?.id as string | undefined;
     });
     expect(await explain(id)).toMatchObject({ requestId: id, decision: null, isReproduced: null });
+  });
+
+  test('has no decision once its facts are older than they are kept, which each server sees to when it starts', async () => {
+    await create({ targets: BOTH });
+    const { requestId } = await complete();
+    await explained(requestId);
+    const { pool } = server.services;
+    const facts = async () => (await pool.query('SELECT 1 FROM routing_facts')).rowCount;
+    const { rowCount: aged } = await pool.query(
+      `UPDATE routing_facts SET created_at = now() - interval '6 days'
+        WHERE id = (SELECT decision ->> 'candidates' FROM completions WHERE id = $1)`,
+      [requestId],
+    );
+    const before = (await facts()) ?? 0;
+    for (const [decisionRetentionDays, left] of [
+      [7, before],
+      [3, before - 1],
+    ] as const) {
+      const peer = await startPeer(server, { decisionRetentionDays });
+      await until(async () => (await facts()) === left, `${left} facts`);
+      await peer.close();
+    }
+    expect(aged).toBe(1);
+    expect(await explain(requestId)).toMatchObject({ requestId, decision: null, isReproduced: null });
   });
 
   test('is one statement, and selectRoute and Route.state are none', async () => {

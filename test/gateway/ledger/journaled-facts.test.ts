@@ -23,6 +23,17 @@ it('writes a fact once, and again only when it could not be written', async () =
   expect(records).toHaveLength(2);
 });
 
+it('writes a fact again once a day, if it is still named', () => {
+  const { records, facts } = journal();
+  const fact = { id: 'one', content: {} };
+  const day = 24 * 3_600_000;
+  for (const at of [0, 1, day - 1]) facts.write(fact, at);
+  expect(records).toHaveLength(1);
+  for (const at of [day, day + 1, 2 * day - 1]) expect(facts.write(fact, at)).toBe(true);
+  expect(records).toHaveLength(2);
+  expect(records[1]?.payload).toBe(records[0]?.payload);
+});
+
 it('says that one is too large, each time, and looks at it once', () => {
   const { records, facts } = journal();
   let looks = 0;

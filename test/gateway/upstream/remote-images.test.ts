@@ -64,11 +64,12 @@ test('images that are too large together are refused', async () => {
   ).rejects.toThrow('at most 16');
 });
 
-test('a client that leaves ends the fetching', async () => {
+test('whoever aborts ends the fetching, with their reason', async () => {
   const leaving = new AbortController();
   const fetching = here.fetch([`${url}/silent`], leaving.signal);
-  setTimeout(() => leaving.abort(), 50);
-  await expect(fetching).rejects.toThrow(CancelledError);
+  const reason = new CancelledError('The client left.');
+  setTimeout(() => leaving.abort(reason), 50);
+  await expect(fetching).rejects.toBe(reason);
 });
 
 test.each([
