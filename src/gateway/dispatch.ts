@@ -66,6 +66,7 @@ export class Dispatcher {
     const accept = reader ? 'text/event-stream' : 'application/json';
     const sandbox = isTranslated ? sandboxControls(asked, run.request.sandbox) : run.request.sandbox;
     attempt.isSent = true;
+    if (run.probe) run.probe.isSent = true;
     const exchange = this.#transport.send(
       'POST',
       toUpstreamCall(provider, key, { path: call.path, body: call.body, accept, sandbox }),

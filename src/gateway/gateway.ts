@@ -250,7 +250,6 @@ export class Gateway {
     let body: WholeAnswer | null = null;
     let usageEvent: string | null = null;
     let isFirst = true;
-    if (run.probe) run.probe.isSent = true;
     try {
       for await (const part of this.#dispatcher.send(run, attempt, call)) {
         if ('body' in part) {

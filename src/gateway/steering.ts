@@ -85,6 +85,10 @@ export class Steering {
   }
 
   #learnOfTarget(run: Run, attempt: Attempt, failure: Failure | null): void {
+    if (!attempt.isSent) {
+      this.release(run);
+      return;
+    }
     const { target } = attempt;
     const kind = kindOf(run);
     const now = Date.now();
