@@ -345,5 +345,10 @@ describe('requests over HTTP', () => {
 it('after all of this the server is unharmed', async () => {
   // Some of the values were slugs of providers that others of them had made.
   await server.query('mutation { activateProvider(id: "sandbox") { __typename } }');
+  // And others were what a route may well be told, such as to leave out what costs too little.
+  const plain = { id: 'default', allowsPowerLevel: false, preferredRegions: [], fallbacks: [], maxRetries: 3 };
+  await server.query('mutation ($input: UpdateRouteInput!) { updateRoute(input: $input) { __typename } }', {
+    input: plain,
+  });
   await expectUnharmed(server, watch);
 });
