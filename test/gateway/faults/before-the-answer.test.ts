@@ -40,7 +40,7 @@ const TRANSIENT: Readonly<Record<string, Transient>> = {
 const dialectOf = ({ dialect }: Pick<Transient, 'dialect'>) => (dialect ? { dialect } : {});
 const CASES = Object.entries(TRANSIENT);
 
-describe.each(WAYS)('an answer %s', (way) => {
+describe.concurrent.each(WAYS)('an answer %s', (way) => {
   it.each(CASES)('comes from the same provider after %s, once', async (_, { controls, code, ...part }) => {
     const parts = [{ controls: `${controls};times=1`, ...dialectOf(part) }];
     const { scene, seen, calls, outcomes } = await play(stage, way, parts);
@@ -74,7 +74,7 @@ describe.each(WAYS)('an answer %s', (way) => {
   });
 });
 
-describe.each(PAIRS)('%s fails, %s answers', (failing, standIn) => {
+describe.concurrent.each(PAIRS)('%s fails, %s answers', (failing, standIn) => {
   it.each(CASES)('after %s', async (_, { controls, code }) => {
     const way = 'streamed on /v1';
     const { scene, seen, calls, outcomes } = await play(stage, way, [
@@ -88,7 +88,7 @@ describe.each(PAIRS)('%s fails, %s answers', (failing, standIn) => {
   });
 });
 
-describe('the number of calls', () => {
+describe.concurrent('the number of calls', () => {
   const way = 'streamed on /v1';
 
   it('is one with no retries, and as many as the route says', async () => {
@@ -129,7 +129,7 @@ describe('the number of calls', () => {
   });
 });
 
-describe.each(WAYS)('a request that is at fault itself, %s', (way) => {
+describe.concurrent.each(WAYS)('a request that is at fault itself, %s', (way) => {
   it.each([400, 413, 422])('is sent to no other provider after a %i', async (status) => {
     const { seen, calls } = await play(stage, way, [{ controls: `status=${status}` }, {}]);
     expectError(seen, 'VALIDATION', 400);

@@ -12,7 +12,7 @@ const KEYS = [
 ] as const;
 const CASES = WAYS.flatMap((way) => KEYS.map(([name, keys]) => [name, way, keys] as const));
 
-describe.each(CASES)('a provider %s that limits its requests, asked by an answer %s', (_, way, keys) => {
+describe.concurrent.each(CASES)('a provider %s that limits its requests, asked by an answer %s', (_, way, keys) => {
   it('is called again after the time it asks for, where there is no other', async () => {
     const parts = [{ controls: 'status=429;retryAfter=1;times=1', keys }];
     const { scene, seen, calls, outcomes } = await play(stage, way, parts);
@@ -86,7 +86,7 @@ describe.each(CASES)('a provider %s that limits its requests, asked by an answer
   });
 });
 
-describe.each(WAYS)('a provider that limits a key, asked by an answer %s', (way) => {
+describe.concurrent.each(WAYS)('a provider that limits a key, asked by an answer %s', (way) => {
   it('is called with its other key, and the limited one rests', async () => {
     const parts = [{ keys: ['sk-limited-0123456789', 'sk-fine-0123456789'] }, {}];
     const scene = await stage.set(parts);

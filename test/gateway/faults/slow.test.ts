@@ -14,7 +14,7 @@ const SILENT = [
   ['sends headers, and no token in time', 'fault=slow-first-token;firstTokenMs=10000'],
 ] as const;
 
-describe.each(STREAMED)('an answer %s, from a provider that', (way) => {
+describe.concurrent.each(STREAMED)('an answer %s, from a provider that', (way) => {
   const settings = { firstTokenTimeoutMs: LIMIT_MS };
 
   it.each(SILENT)(
@@ -83,7 +83,7 @@ describe.each(STREAMED)('an answer %s, from a provider that', (way) => {
   });
 });
 
-describe('an answer whole on /v1, from a provider that', () => {
+describe.concurrent('an answer whole on /v1, from a provider that', () => {
   const way = 'whole on /v1';
   const faults = [
     ['takes the request and is silent', 'fault=silent'],
@@ -108,7 +108,7 @@ describe('an answer whole on /v1, from a provider that', () => {
   });
 });
 
-describe.each(WAYS)('the time of a route, for an answer %s', (way) => {
+describe.concurrent.each(WAYS)('the time of a route, for an answer %s', (way) => {
   it('is over all attempts together', async () => {
     const parts = [{ controls: 'fault=silent' }, { controls: 'fault=silent' }, {}];
     const settings = { totalTimeoutMs: 1_200, firstTokenTimeoutMs: 800 };
