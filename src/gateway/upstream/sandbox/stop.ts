@@ -1,6 +1,6 @@
 /**
- * A text up to the first of the stop sequences, which may lie across tokens and cut one. Tokens are held back while
- * a stop sequence could still begin in them.
+ * A text up to the stop sequence that is complete first, as a model ends there; it may lie across tokens and cut one.
+ * Tokens are held back while a stop sequence could still begin in them.
  * @returns the stop sequence that ended the text; null where none did.
  */
 export function* untilStop(
@@ -31,7 +31,7 @@ export function* untilStop(
 
 function earliest(text: string, stops: readonly string[]): { stop: string; at: number } | undefined {
   const found = stops.map((stop) => ({ stop, at: text.indexOf(stop) })).filter(({ at }) => at >= 0);
-  return found.sort((a, b) => a.at - b.at)[0];
+  return found.sort((a, b) => a.at + a.stop.length - (b.at + b.stop.length) || a.at - b.at)[0];
 }
 
 /** The tokens that make up the first `length` characters; the last one may be cut. */
