@@ -13,7 +13,7 @@ export default defineConfig({
     globalSetup: 'test/kit/global-setup.ts',
     pool: 'forks',
     // Each file may start a server with its pools; the one Postgres has 100 connections.
-    maxWorkers: 2,
+    maxWorkers: 3,
     testTimeout: 30_000,
     hookTimeout: 60_000,
     coverage: {

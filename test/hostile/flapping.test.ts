@@ -10,7 +10,7 @@ import { startServer, type TestServer } from '../kit/server.ts';
 import { startWeather, type Weather } from './flapping/weather.ts';
 
 /** How long the targets flap; FLAPPING_SECONDS=60 runs the minute that CI has no time for. */
-const SECONDS = Number(process.env.FLAPPING_SECONDS ?? 20);
+const SECONDS = Number(process.env.FLAPPING_SECONDS ?? 10);
 /** Of the weather; a run that failed is repeated with the seed that it tells. */
 const SEED = process.env.FLAPPING_SEED ?? String(Date.now());
 const STREAMS = 200;

@@ -31,7 +31,7 @@ describe('a plan', () => {
         const open = order.map((place) => Math.max(NOW, field.health.open?.[place] ?? 0));
         expect(open).toEqual([...open].sort((a, b) => a - b));
       }),
-      { numRuns: 2_000 },
+      { numRuns: 500 },
     );
   });
 
@@ -48,7 +48,7 @@ describe('a plan', () => {
         );
         expect(rests).toEqual([...rests].sort((a, b) => a - b));
       }),
-      { numRuns: 2_000 },
+      { numRuns: 500 },
     );
   });
 
@@ -64,7 +64,7 @@ describe('a plan', () => {
         const twins = new Set(callable.map(({ twin }) => twin));
         expect(order.length).toBeGreaterThanOrEqual(Math.min(facts.attempts, twins.size));
       }),
-      { numRuns: 2_000 },
+      { numRuns: 500 },
     );
   });
 });
