@@ -8,6 +8,7 @@ import type { Caller } from './admission/caller.ts';
 import { Attempt } from './attempt.ts';
 import type { CompletionEvent, CompletionReport, CompletionRequest } from './completion.ts';
 import { type Call, Dispatcher } from './dispatch.ts';
+import { type RouteState, type RouteWish, selectRoute, stateOfRoute } from './inspect-route.ts';
 import type { LedgerWriter } from './ledger/records.ts';
 import { ModelLists } from './model-lists.ts';
 import { toFailure, type WholeAnswer } from './relay.ts';
@@ -20,10 +21,10 @@ import { cachedOutcome, cancel, choiceOf, pause, type Run, startAnswer, startRun
 import { Settlements } from './settle.ts';
 import type { SnapshotKeeper } from './snapshot/keeper.ts';
 import type { RouteEntry } from './snapshot/snapshot.ts';
-import { type RouteState, type RouteWish, Steering } from './steering.ts';
+import { Steering } from './steering.ts';
 import type { Failure } from './upstream/failure.ts';
 import { Transport } from './upstream/transport.ts';
-import { breaksOff } from './verdict.ts';
+import { restartAfter } from './verdict.ts';
 
 export interface GatewayParts {
   snapshots: SnapshotKeeper;
@@ -93,12 +94,12 @@ export class Gateway {
    * @throws ModelNotFoundError when nothing of the route can be used; OverloadedError when nothing of it is called for now
    */
   selectRoute(route: RouteEntry, caller: Caller, wish: RouteWish): Explanation {
-    return this.#steering.select(route, this.#parts.snapshots.current, caller, wish);
+    return selectRoute(this.#steering, route, this.#parts.snapshots.current, caller, wish);
   }
 
   /** How the targets of a route do, as this server sees it. */
   routeState(route: RouteEntry, caller: Caller): RouteState {
-    return this.#steering.stateOf(route, this.#parts.snapshots.current, caller);
+    return stateOfRoute(this.#steering, route, this.#parts.snapshots.current, caller);
   }
 
   /** A provider was asked whether it is there, without a completion. */
@@ -211,7 +212,7 @@ export class Gateway {
       // What a stand-in alone refuses is not why the completion failed.
       if (failed === null || !plan.isOnlyThis(step, failure)) failed = failure.error;
       // A stand-in that failed before it began to answer is a failure like any other.
-      const passing = attempt.attempt.firstTokenAt !== null && run.hasStarted ? breaksOff(run, failure) : failure;
+      const passing = attempt.attempt.firstTokenAt !== null && run.hasStarted ? restartAfter(run, failure) : failure;
       step = passing && plan.after(step, passing);
       if (step) {
         await this.#settlements.attempt(run, attempt.attempt, failure.error);

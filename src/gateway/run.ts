@@ -33,7 +33,7 @@ export interface Run {
   last: Attempt | null;
   /** What of the request the provider did not get as it was sent. */
   warnings: readonly string[];
-  /** The client has something of the answer; from here on no other provider can take over. */
+  /** The client has something of the answer; from here on another target can only begin anew. */
   hasStarted: boolean;
   /** Number of the next event that goes to the client. */
   nextSeq: number;

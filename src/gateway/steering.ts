@@ -1,17 +1,10 @@
 import { OverloadedError, RateLimitedError, type SignalboxError } from '../platform/errors.ts';
-import { powerLevelOf, stickyKeyOf } from './admission/admit.ts';
-import { type Caller, ownKeysOf } from './admission/caller.ts';
 import type { Attempt } from './attempt.ts';
-import { candidatesOf } from './routing/candidates.ts';
-import { type Explanation, explain } from './routing/explain.ts';
-import { type AnswerKind, TargetHealth, type TargetState } from './routing/health.ts';
+import { type AnswerKind, TargetHealth } from './routing/health.ts';
 import { keysOf } from './routing/keys.ts';
 import { Plan, type Step } from './routing/plan.ts';
-import type { PowerLevel } from './routing/power-level.ts';
-import { throughRoute } from './routing/resolve.ts';
 import { Router } from './routing/router.ts';
 import { choiceOf, type Run } from './run.ts';
-import type { RouteEntry, Snapshot } from './snapshot/snapshot.ts';
 import type { Failure } from './upstream/failure.ts';
 import { answerTimeOf, verdictOf } from './verdict.ts';
 
@@ -127,36 +120,6 @@ export class Steering {
     const message = `The targets of ${whose} failed again and again, and are left alone for ${seconds} s.`;
     return new OverloadedError(message, seconds);
   }
-
-  /** Picks as for a request to the route, and counts the pick. */
-  select(route: RouteEntry, snapshot: Snapshot, caller: Caller, wish: RouteWish): Explanation {
-    const { hint = null, powerLevel, sessionKey } = wish;
-    const choice = throughRoute(route, hint, snapshot, caller, powerLevel ?? powerLevelOf(caller));
-    const stickyKey = stickyKeyOf(choice, { caller, ...(sessionKey ? { sessionKey } : {}) });
-    const asking = { ownKeys: ownKeysOf(caller), kind: 'STREAM' as const, stickyKey, at: Date.now() };
-    const { field, decision, picked } = this.router.decide(choice, asking);
-    return explain(field, decision, picked, decision);
-  }
-
-  /** How the targets of a route do; those that cannot be used at all are left out. */
-  stateOf(route: RouteEntry, snapshot: Snapshot, caller: Caller): RouteState {
-    const now = Date.now();
-    const narrowing = { snapshot, ownKeys: ownKeysOf(caller), hint: null, powerLevel: null };
-    const targets = candidatesOf(route, null, narrowing).targets.filter((target) => target !== null);
-    return {
-      picks: this.router.picksOf(route.id),
-      targets: targets.map((target) => {
-        const restingUntil = this.health.keys.restOfAll(target.provider, now);
-        return {
-          targetId: target.id,
-          provider: target.provider.slug,
-          model: target.model.name,
-          restingUntil: restingUntil > now ? restingUntil : null,
-          ...this.health.stateOf(target, now),
-        };
-      }),
-    };
-  }
 }
 
 function kindOf({ admitted, request }: Run): AnswerKind {
@@ -166,27 +129,4 @@ function kindOf({ admitted, request }: Run): AnswerKind {
 
 function secondsUntil(time: number, now: number): number {
   return Math.max(1, Math.ceil((time - now) / 1_000));
-}
-
-/** What a request may say besides the route. */
-export interface RouteWish {
-  /** Of a route in SPECIFIC mode. */
-  hint?: string | null;
-  /** Absent: the caller's own preference. */
-  powerLevel?: PowerLevel | null;
-  sessionKey?: string | null;
-}
-
-/** A route on this server. Times in milliseconds since 1970. */
-export interface RouteState {
-  /** Requests that were picked for by their number, without a hint. */
-  picks: number;
-  targets: readonly ({
-    targetId: string | null;
-    /** Slug. */
-    provider: string;
-    model: string;
-    /** Until when all keys of the provider rest; null: they do not. */
-    restingUntil: number | null;
-  } & TargetState)[];
 }

@@ -39,7 +39,7 @@ export function answerTimeOf({ admitted }: Run, { firstTokenAt, intent }: Attemp
  * A failure in the middle of an answer, as the plan takes it: another target begins anew where the route and the client
  * allow it, and never the one that broke off. Null: nobody takes over.
  */
-export function breaksOff(run: Run, failure: Failure): Failure | null {
+export function restartAfter(run: Run, failure: Failure): Failure | null {
   const { admitted, request } = run;
   const isAllowed = choiceOf(admitted)?.route?.restartPolicy === 'OTHER_TARGET' && request.acceptsRestart === true;
   run.brokeOff = failure.error;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { POWER_LEVELS } from '../../gateway/routing/power-level.ts';
 import { jsonObject, jsonObjectUpTo, text } from '../schema/input-rules.ts';
 import { PASSWORD_LENGTH } from './passwords.ts';
 
@@ -33,7 +34,7 @@ export const createApiKeyInput = z.object({
 });
 
 export const updateMySettingsInput = z.object({
-  powerLevel: z.enum(['ECO', 'BALANCED', 'PRECISION']).nullish(),
+  powerLevel: z.enum(POWER_LEVELS).nullish(),
   preferences: jsonObjectUpTo(PREFERENCES_BYTES).nullish(),
 });
 

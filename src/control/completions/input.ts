@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { POWER_LEVELS } from '../../gateway/routing/power-level.ts';
 import { eachOnce, jsonObject } from '../schema/input-rules.ts';
 
 const text = z.string();
@@ -65,7 +66,7 @@ export const completionInput = z.object({
     .max(10, 'must be at most 10 tags')
     .superRefine(eachOnce(({ name }) => name, ['name']))
     .nullish(),
-  powerLevel: z.enum(['ECO', 'BALANCED', 'PRECISION']).nullish(),
+  powerLevel: z.enum(POWER_LEVELS).nullish(),
   sessionKey: z.string().min(1, 'must not be empty').max(200, 'must be at most 200 characters').nullish(),
   extra: jsonObject.nullish(),
 });

@@ -1,8 +1,9 @@
 import { picodollars } from '../../platform/money.ts';
 import { averageCost, type Span } from '../metrics/metrics.ts';
-import { Route, readRoute } from '../routes/routes.ts';
 import { builder } from '../schema/builder.ts';
 import { type RouteCosts, type Saving, totalOf, type VariantCost } from './costs.ts';
+import { reportFields } from './report-fields.ts';
+import { variantFields } from './variant-fields.ts';
 import type { DatedSums } from './variant-sums.ts';
 
 /** What a route's targets cost in a span. */
@@ -31,25 +32,7 @@ const VariantSaving = builder.objectRef<Saving>('VariantSaving').implement({
 const VariantCostType = builder.objectRef<VariantCost>('VariantCost').implement({
   description: 'What a target of a route costs.',
   fields: (t) => ({
-    id: t.id({ description: 'The target’s id.', resolve: ({ variant }) => variant.id }),
-    label: t.string({
-      description: '`A`, `B` … in the order of the route’s targets.',
-      resolve: ({ variant }) => variant.label,
-    }),
-    provider: t.string({
-      nullable: true,
-      description: 'Slug of its provider. Null: it is gone.',
-      resolve: ({ variant }) => variant.provider,
-    }),
-    models: t.stringList({
-      description: 'Names of its models. Empty: all enabled ones of its provider.',
-      resolve: ({ variant }) => [...variant.models],
-    }),
-    percentage: t.float({
-      nullable: true,
-      description: 'Its share of the route’s requests now, in percent. Null: the route does not split them.',
-      resolve: ({ variant }) => variant.percentage,
-    }),
+    ...variantFields(t),
     requests: t.field({
       type: 'BigInt',
       description: 'Upstream calls that went to it.',
@@ -91,21 +74,7 @@ const VariantCostType = builder.objectRef<VariantCost>('VariantCost').implement(
 export const CostAnalysis = builder.objectRef<CostAnalysisView>('CostAnalysis').implement({
   description: 'What the targets of a route cost in a span of time, and would cost in a month. Admins only.',
   fields: (t) => ({
-    route: t.prismaField({
-      type: Route,
-      description: 'The route.',
-      resolve: (query, { routeId }, _args, { services }) => readRoute(services.prisma, query, routeId),
-    }),
-    from: t.field({
-      type: 'DateTime',
-      description: 'Where the span really begins: on a whole minute up to 24 hours, else on a whole hour.',
-      resolve: ({ span }) => span.from,
-    }),
-    to: t.field({
-      type: 'DateTime',
-      description: 'Where the span really ends; the time itself is not in it.',
-      resolve: ({ span }) => span.to,
-    }),
+    ...reportFields(t),
     measuredDays: t.float({
       description:
         'What the month is projected from: the days from the first request in the span to its end, or to now. 0: there were none.',

@@ -1,9 +1,9 @@
-import { Route, readRoute } from '../routes/routes.ts';
 import { builder } from '../schema/builder.ts';
 import { enumOf } from '../schema/enum-of.ts';
 import type { VariantComparison } from './compare.ts';
 import { CostDifferenceType, DifferenceType, PreferenceType } from './difference-types.ts';
 import type { Action, Recommendation } from './recommend.ts';
+import { reportFields } from './report-fields.ts';
 import type { Share } from './shares.ts';
 import type { SplitComparisonView } from './split-comparison.ts';
 import { VariantMetrics } from './variant-type.ts';
@@ -91,21 +91,7 @@ const RecommendationType = builder.objectRef<Recommendation>('SplitRecommendatio
 export const SplitComparison = builder.objectRef<SplitComparisonView>('SplitComparison').implement({
   description: 'How the targets of a route did against each other in a span of time. Admins only.',
   fields: (t) => ({
-    route: t.prismaField({
-      type: Route,
-      description: 'The route.',
-      resolve: (query, { routeId }, _args, { services }) => readRoute(services.prisma, query, routeId),
-    }),
-    from: t.field({
-      type: 'DateTime',
-      description: 'Where the span really begins: on a whole minute up to 24 hours, else on a whole hour.',
-      resolve: ({ span }) => span.from,
-    }),
-    to: t.field({
-      type: 'DateTime',
-      description: 'Where the span really ends; the time itself is not in it.',
-      resolve: ({ span }) => span.to,
-    }),
+    ...reportFields(t),
     variants: t.field({
       type: [VariantMetrics],
       description: 'The targets of the route, in the order of their priority.',

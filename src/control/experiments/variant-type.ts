@@ -3,30 +3,13 @@ import { builder } from '../schema/builder.ts';
 import { errorsOf, type MeasuredVariant } from './compare.ts';
 import type { Sample } from './statistics/means.ts';
 import { wilson } from './statistics/proportions.ts';
+import { variantFields } from './variant-fields.ts';
 
 export const VariantMetrics = builder.objectRef<MeasuredVariant>('VariantMetrics').implement({
   description:
     'What a target of a route did in a span: all upstream calls that went to it, also those that stood in for another one, and those that another one stood in for.',
   fields: (t) => ({
-    id: t.id({ description: 'The target’s id.', resolve: ({ variant }) => variant.id }),
-    label: t.string({
-      description: '`A`, `B` … in the order of the route’s targets; what the recommendation calls it.',
-      resolve: ({ variant }) => variant.label,
-    }),
-    provider: t.string({
-      nullable: true,
-      description: 'Slug of its provider. Null: it is gone.',
-      resolve: ({ variant }) => variant.provider,
-    }),
-    models: t.stringList({
-      description: 'Names of its models. Empty: all enabled ones of its provider.',
-      resolve: ({ variant }) => [...variant.models],
-    }),
-    percentage: t.float({
-      nullable: true,
-      description: 'Its share of the route’s requests now, in percent. Null: the route does not split them.',
-      resolve: ({ variant }) => variant.percentage,
-    }),
+    ...variantFields(t),
     requests: t.field({
       type: 'BigInt',
       description: 'Upstream calls that went to it.',

@@ -7,11 +7,7 @@ import { storable } from '../../platform/storable.ts';
 import type { Transaction } from '../schema/change-configuration.ts';
 import type { Services } from '../schema/context.ts';
 import { readBack, type Wanted } from '../schema/read-back.ts';
-
-/** As the gateway goes through the targets of a route. */
-export const IN_ORDER = {
-  orderBy: [{ priority: 'asc' }, { position: 'asc' }, { id: 'asc' }],
-} satisfies Prisma.Route$targetsArgs;
+import { IN_ORDER } from '../schema/route-versions.ts';
 
 /** How Prisma finds a route by id, slug or alias; none of them looks like another's. */
 export function byName(idOrName: string): Prisma.RouteWhereInput {

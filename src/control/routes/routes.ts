@@ -10,10 +10,11 @@ import './response-cache.ts';
 import './select.ts';
 import { createRoute, deleteRoute, updateRoute } from './service.ts';
 
+export { IN_ORDER } from '../schema/route-versions.ts';
 export { NO_SCORE_WEIGHTS } from './columns.ts';
 export { RouteStrategyEnum } from './enums.ts';
 export { MOST_TARGETS, targetInput } from './input.ts';
-export { byName, findRoute, IN_ORDER, readRoute } from './lookup.ts';
+export { byName, findRoute, readRoute } from './lookup.ts';
 export { percentageOf, WEIGHED } from './percentage.ts';
 export { followClearings } from './response-cache.ts';
 export { Route } from './route-type.ts';

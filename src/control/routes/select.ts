@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Caller } from '../../gateway/admission/caller.ts';
 import type { Explanation } from '../../gateway/routing/explain.ts';
+import { POWER_LEVELS } from '../../gateway/routing/power-level.ts';
 import {
   ForbiddenError,
   invalid,
@@ -36,7 +37,7 @@ const SelectRoute = builder.inputType('SelectRouteInput', {
 const selectRouteInput = z.object({
   routeId: z.string(),
   hint: z.string().min(1, 'must not be empty').max(264, 'must be at most 264 characters').nullish(),
-  powerLevel: z.enum(['ECO', 'BALANCED', 'PRECISION']).nullish(),
+  powerLevel: z.enum(POWER_LEVELS).nullish(),
   sessionKey: z.string().min(1, 'must not be empty').max(200, 'must be at most 200 characters').nullish(),
 });
 

@@ -1,6 +1,11 @@
 import { Prisma } from '../../generated/prisma/client.ts';
 import type { Transaction } from './change-configuration.ts';
 
+/** As the gateway goes through the targets of a route. */
+export const IN_ORDER = {
+  orderBy: [{ priority: 'asc' }, { position: 'asc' }, { id: 'asc' }],
+} satisfies Prisma.Route$targetsArgs;
+
 /** How many versions of a route are kept. */
 const KEPT = 1_000;
 
@@ -14,7 +19,7 @@ export async function keepVersions(tx: Transaction, routeIds: string[], changedB
   const routes = await tx.route.findMany({
     where: { id: { in: routeIds } },
     include: {
-      targets: { orderBy: [{ priority: 'asc' }, { position: 'asc' }, { id: 'asc' }], omit: { routeId: true } },
+      targets: { ...IN_ORDER, omit: { routeId: true } },
     },
   });
   await tx.routeVersion.createMany({

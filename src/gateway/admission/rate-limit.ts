@@ -1,3 +1,4 @@
+import { setNewest } from '../../platform/bounded-map.ts';
 import { RateLimitedError } from '../../platform/errors.ts';
 import type { Settings } from '../../platform/settings.ts';
 import type { Caller, Tier } from './caller.ts';
@@ -85,11 +86,8 @@ export class RateLimiter {
   }
 
   #store(name: string, bucket: { tokens: number; at: number }): void {
-    // Deleting first keeps the map in the order of use, so the first entry is the one longest unused.
-    if (!this.#buckets.delete(name) && this.#buckets.size >= LIMIT) {
-      this.#buckets.delete(this.#buckets.keys().next().value as string);
-    }
-    this.#buckets.set(name, bucket);
+    // The first entry is the one longest unused.
+    setNewest(this.#buckets, name, bucket, LIMIT);
   }
 }
 

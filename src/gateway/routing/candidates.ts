@@ -21,6 +21,11 @@ export interface Target {
   model: TargetModel;
 }
 
+/** Equal for what is the same upstream: a target of another route with the same provider and model. */
+export function nameOf({ provider, model }: Target): string {
+  return `${provider.id} ${model.name}`;
+}
+
 export type TargetModel = Pick<ModelEntry, 'name' | 'price' | 'contextTokens' | 'maxOutputTokens' | 'quality'>;
 
 /** What narrows the candidates, besides the configuration. */

@@ -123,12 +123,11 @@ function noneAt(level: string, { slug }: RouteEntry): string {
   return `The route "${slug}" has no model at the power level ${level} that can be used now: all were considered.`;
 }
 
-const NO_SIGNATURE = '';
 const signatures = new WeakMap<OwnKeys, string>();
 
 /** Names what a caller's own keys change about who is usable. */
 export function signatureOf(ownKeys: OwnKeys): string {
-  if (ownKeys.size === 0) return NO_SIGNATURE;
+  if (ownKeys.size === 0) return '';
   const known = signatures.get(ownKeys);
   if (known !== undefined) return known;
   const signature = [...ownKeys]

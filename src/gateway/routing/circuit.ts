@@ -1,3 +1,5 @@
+import { setNewest } from '../../platform/bounded-map.ts';
+
 /** It opens when the last five calls have failed, or ten of the last twenty. */
 const LAST_FIVE = 0b11111;
 const LAST_TWENTY = 0xfffff;
@@ -110,10 +112,12 @@ export class Circuits {
     if (this.#open.has(key)) return;
     const closed = this.#closed.get(key) ?? { calls: 0, calledAt: now };
     const calls = note(closed, 1, now);
-    // Deleting first keeps the map in the order of the failures.
+    if (!isTooMuch(calls)) {
+      setNewest(this.#closed, key, closed, MOST_CIRCUITS);
+      return;
+    }
     this.#closed.delete(key);
-    if (isTooMuch(calls)) this.#add(key, { failures: countOnes(calls), since: now, until: now + this.#intervalMs });
-    else put(this.#closed, key, closed);
+    this.#add(key, { failures: countOnes(calls), since: now, until: now + this.#intervalMs });
   }
 
   /** A probe has ended without saying anything. */
@@ -145,15 +149,9 @@ export class Circuits {
   }
 
   #add(key: string, open: Omit<Open, 'probes'>): void {
-    put(this.#open, key, { ...open, probes: 0 });
+    setNewest(this.#open, key, { ...open, probes: 0 }, MOST_CIRCUITS);
     this.#changed();
   }
-}
-
-/** Adds an entry; beyond the limit the oldest goes. */
-function put<T>(map: Map<string, T>, key: string, value: T): void {
-  if (map.size >= MOST_CIRCUITS) map.delete(map.keys().next().value as string);
-  map.set(key, value);
 }
 
 function note(closed: Closed, failure: 0 | 1, now: number): number {

@@ -1,5 +1,6 @@
+import { setNewest } from '../../platform/bounded-map.ts';
 import type { OwnKeys } from '../admission/caller.ts';
-import type { Target } from './candidates.ts';
+import { nameOf, type Target } from './candidates.ts';
 import { Circuits, type OpenCircuit } from './circuit.ts';
 import type { Candidate, HealthFacts } from './facts.ts';
 import { KeyRing } from './keys.ts';
@@ -179,10 +180,7 @@ export class TargetHealth {
     const estimates = this.#estimates[kind];
     const key = modelKey(target, kind);
     const estimate = estimates.get(key) ?? new LatencyEstimate(now);
-    // Deleting first keeps the map in the order of the measurements.
-    if (!estimates.delete(key) && estimates.size >= MOST_ESTIMATES)
-      estimates.delete(estimates.keys().next().value as string);
-    estimates.set(key, estimate);
+    setNewest(estimates, key, estimate, MOST_ESTIMATES);
     estimate.add(ms, now);
     this.#isLatencyNew = true;
   }
@@ -214,9 +212,8 @@ export class TargetHealth {
   }
 }
 
-/** A target of another route with the same provider and model does alike. */
-function modelKey({ provider, model }: Target, kind: AnswerKind): string {
-  return kind === 'EMBEDDINGS' ? `embed ${provider.id} ${model.name}` : `${provider.id} ${model.name}`;
+function modelKey(target: Target, kind: AnswerKind): string {
+  return kind === 'EMBEDDINGS' ? `embed ${nameOf(target)}` : nameOf(target);
 }
 
 function isEmpty(record: object): boolean {

@@ -1,3 +1,4 @@
+import { setNewest } from '../../platform/bounded-map.ts';
 import type { OwnKeys } from '../admission/caller.ts';
 import type { ProviderEntry, ProviderKey } from '../snapshot/snapshot.ts';
 import type { Failure } from '../upstream/failure.ts';
@@ -98,14 +99,8 @@ export class KeyRing {
   rest(keyId: string, reason: KeyFault, retryAfterMs: number | null, now = Date.now(), isOwn = false): void {
     const isAsked = reason === 'LIMITED' && !!retryAfterMs && retryAfterMs <= LONGEST_HONOURED_MS;
     const limitedMs = Math.min(retryAfterMs || LIMITED_MS, LONGEST_LIMITED_MS);
-    // Deleting first keeps the map in the order of the faults.
-    if (!this.#rests.delete(keyId) && this.#rests.size >= MOST_RESTS) this.#forgetOldest();
-    this.#rests.set(keyId, {
-      reason,
-      isAsked,
-      since: now,
-      until: now + (reason === 'REJECTED' ? REJECTED_MS : limitedMs),
-    });
+    const until = now + (reason === 'REJECTED' ? REJECTED_MS : limitedMs);
+    setNewest(this.#rests, keyId, { reason, isAsked, since: now, until }, MOST_RESTS);
     if (!isOwn) this.#changed();
   }
 
@@ -152,12 +147,5 @@ export class KeyRing {
     standing[best] = (standing[best] ?? 0) - total;
     this.#rounds.set(keys, standing);
     return keys[best] ?? null;
-  }
-
-  #forgetOldest(): void {
-    for (const id of this.#rests.keys()) {
-      this.#rests.delete(id);
-      return;
-    }
   }
 }

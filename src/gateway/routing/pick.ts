@@ -56,16 +56,16 @@ export function fieldOf(
 }
 
 /** Without latencies they are the same for every health. */
-const calm = new WeakMap<readonly Candidate[], readonly Contender[]>();
+const withoutLatency = new WeakMap<readonly Candidate[], readonly Contender[]>();
 
 function contendersAmong(candidates: readonly Candidate[], { latency }: HealthFacts): readonly Contender[] {
-  const known = latency ? undefined : calm.get(candidates);
+  const known = latency ? undefined : withoutLatency.get(candidates);
   if (known) return known;
   const contenders = candidates.map(({ place, target, model: { price, quality } }): Contender => {
     const { weight, slots } = target;
     return { place, price, quality, latency: latency?.[place] ?? null, weight, slots };
   });
-  if (!latency) calm.set(candidates, contenders);
+  if (!latency) withoutLatency.set(candidates, contenders);
   return contenders;
 }
 

@@ -2,7 +2,7 @@ import { ContentFilterError, ValidationError } from '../../platform/errors.ts';
 import type { ProviderEntry, ProviderKey } from '../snapshot/snapshot.ts';
 import type { Failure } from '../upstream/failure.ts';
 import { backoffMs } from './backoff.ts';
-import type { Target } from './candidates.ts';
+import { nameOf, type Target } from './candidates.ts';
 import type { KeyChoice } from './keys.ts';
 
 /** Longer than this no client is kept waiting for a target that asked to be left alone. */
@@ -250,9 +250,4 @@ export class Plan {
 
 function placeOf(target: Target): Place {
   return { target, failures: 0, readyAt: 0, isTried: false, isOut: false };
-}
-
-/** Equal for what is the same upstream. */
-function nameOf({ provider, model }: Target): string {
-  return `${provider.id} ${model.name}`;
 }

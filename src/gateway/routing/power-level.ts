@@ -1,7 +1,9 @@
 import type { PriceComponents } from '../ledger/prices.ts';
 
+export const POWER_LEVELS = ['ECO', 'BALANCED', 'PRECISION'] as const;
+
 /** What a model may cost by its blended price. */
-export type PowerLevel = 'ECO' | 'BALANCED' | 'PRECISION';
+export type PowerLevel = (typeof POWER_LEVELS)[number];
 
 /** PRODUCT.md, section 4: under $0.50, $0.50 to $5, over $5 for a million tokens. */
 const ECO_BELOW = 0.5;

@@ -4,6 +4,7 @@ import type { Services } from '../../control/schema/context.ts';
 import type { Caller } from '../../gateway/admission/caller.ts';
 import type { AnswerHead, CompletionEvent, CompletionReport, CompletionRequest } from '../../gateway/completion.ts';
 import type { Operation } from '../../gateway/ledger/records.ts';
+import { POWER_LEVELS } from '../../gateway/routing/power-level.ts';
 import { invalid, type SignalboxError } from '../../platform/errors.ts';
 import { toUsd } from '../../platform/money.ts';
 import { retryHeaders, toOpenAIError } from './errors.ts';
@@ -67,10 +68,11 @@ export async function answerOpenAICall(
 export function parseWishes({ headers }: IncomingMessage): Wishes {
   const level = headers['x-signalbox-power-level'];
   const session = headers['x-signalbox-session'];
-  const isLevel = level === 'ECO' || level === 'BALANCED' || level === 'PRECISION';
-  if (level !== undefined && !isLevel) throw invalid('x-signalbox-power-level', 'must be ECO, BALANCED or PRECISION');
+  const powerLevel = POWER_LEVELS.find((one) => one === level);
+  if (level !== undefined && !powerLevel)
+    throw invalid('x-signalbox-power-level', 'must be ECO, BALANCED or PRECISION');
   return {
-    ...(isLevel ? { powerLevel: level } : {}),
+    ...(powerLevel ? { powerLevel } : {}),
     ...(typeof session === 'string' ? { sessionKey: session } : {}),
     acceptsRestart: headers['x-signalbox-restart'] === 'allow',
   };

@@ -1,126 +1,17 @@
 import pg from 'pg';
-import { describe, expect, it, onTestFinished } from 'vitest';
-import { Drain } from '../../../src/gateway/ledger/drain.ts';
-import {
-  encodeFact,
-  encodeIntent,
-  encodePrice,
-  encodeSettlement,
-  encodeUnattempted,
-} from '../../../src/gateway/ledger/encode.ts';
+import { describe, expect, it } from 'vitest';
+import { encodePrice, encodeSettlement } from '../../../src/gateway/ledger/encode.ts';
 import { latencySlot } from '../../../src/gateway/ledger/histogram.ts';
-import { Journal } from '../../../src/gateway/ledger/journal.ts';
-import { openLastSegment } from '../../../src/gateway/ledger/open-journal.ts';
 import { postBatch, readState } from '../../../src/gateway/ledger/post.ts';
 import { priceVersion } from '../../../src/gateway/ledger/prices.ts';
-import type { Intent, Settlement } from '../../../src/gateway/ledger/records.ts';
-import { comparePositions, listSegments, type Position } from '../../../src/gateway/ledger/segments.ts';
+import { listSegments, type Position } from '../../../src/gateway/ledger/segments.ts';
 import { SeriesIds } from '../../../src/gateway/ledger/series.ts';
-import type { RoutingFact } from '../../../src/gateway/routing/decision.ts';
 import { uuidv7 } from '../../../src/platform/ids.ts';
 import { picodollars } from '../../../src/platform/money.ts';
 import { until } from '../../kit/eventually.ts';
-import {
-  cached,
-  cuttableConnection,
-  DECISION,
-  expectRollups,
-  folder,
-  intent,
-  type LedgerDatabase,
-  ledgerDatabase,
-  ledgerSums,
-  outcome,
-  recordedLog,
-  settlement,
-} from './kit.ts';
+import { expectWhole, server, write } from './drain-kit.ts';
+import { cuttableConnection, intent, ledgerDatabase, outcome, settlement } from './kit.ts';
 import { attemptsOf, randomCompletions } from './random-completions.ts';
-
-/** A journal and what drains it, in this thread. */
-async function server(database: LedgerDatabase, connection: pg.ClientConfig = database.connection) {
-  const directory = folder();
-  const identity = { clusterId: database.clusterId, serverId: `server-${uuidv7()}` };
-  const last = openLastSegment(directory, identity, null, recordedLog().log);
-  let drain: Drain | null = null;
-  const options = { directory, identity, fsync: false, onError: () => {} };
-  const journal = new Journal({ ...options, onGrown: (end) => drain?.extend(end) }, last);
-  const errors: string[] = [];
-  let drained = { segment: 0, offset: 0 };
-  let running = Promise.resolve();
-  const stop = async () => {
-    drain?.stop();
-    await running;
-    drain = null;
-  };
-  onTestFinished(async () => {
-    await stop();
-    await journal.close();
-  });
-  return {
-    directory,
-    identity,
-    journal,
-    errors,
-    intend: (record: Intent) => journal.append(encodeIntent(record), false),
-    settle: (record: Settlement) => journal.append(encodeSettlement(record), true),
-    complete: ({ origin, outcome: ended }: ReturnType<typeof cached>) =>
-      journal.append(encodeUnattempted(origin, ended), true),
-    record: (fact: RoutingFact) => journal.append(encodeFact(fact) ?? '', false),
-    start() {
-      drained = { segment: 0, offset: 0 };
-      drain = new Drain({
-        directory,
-        identity,
-        connection,
-        end: journal.end,
-        onProgress: (progress) => {
-          drained = progress.drained;
-        },
-        onError: (message) => errors.push(message),
-      });
-      running = drain.run();
-    },
-    stop,
-    drained: () => until(() => comparePositions(drained, journal.end) >= 0),
-  };
-}
-
-async function write(
-  { intend, settle, complete }: Awaited<ReturnType<typeof server>>,
-  completions: ReturnType<typeof randomCompletions>,
-) {
-  for (let index = 0; index < completions.length; index += 10)
-    await Promise.all(
-      completions.slice(index, index + 10).map(async ({ intents, settlements, unattempted }) => {
-        if (unattempted) await complete(unattempted);
-        for (const [number, record] of intents.entries()) {
-          await intend(record);
-          await settle(settlements[number] as Settlement);
-        }
-      }),
-    );
-}
-
-async function expectWhole(database: LedgerDatabase, completions: number, attempts: number) {
-  const [counts] = await database.query(`
-    SELECT (SELECT count(*)::int FROM completions) AS completions, (SELECT count(*)::int FROM attempts) AS attempts,
-      (SELECT sum(attempt_count)::int FROM completions) AS attempt_count,
-      (SELECT count(DISTINCT seq)::int FROM completions) AS seqs, (SELECT min(seq)::int FROM completions) AS first,
-      (SELECT max(seq)::int FROM completions) AS last, (SELECT seq::int FROM ledger_head) AS head`);
-  expect(counts).toEqual({
-    completions,
-    attempts,
-    attempt_count: attempts,
-    seqs: completions,
-    first: 1,
-    last: completions,
-    head: completions,
-  });
-  const sums = await ledgerSums(database);
-  expect(sums.rollups).toEqual([sums.rows, sums.rows]);
-  expect(sums.latencies).toEqual([`${completions}`, `${completions}`]);
-  await expectRollups(database);
-}
 
 describe('the drain', () => {
   it('writes each member of a completion and of its attempts', async () => {
@@ -234,107 +125,6 @@ describe('the drain', () => {
     await node.drained();
     expect(node.errors).toEqual([]);
     expect(await database.query('SELECT count(*)::int AS count FROM price_versions')).toEqual([{ count: 1 }]);
-  });
-
-  it('writes the decision of a completion, the variant of each attempt, and that of the last one', async () => {
-    const database = await ledgerDatabase();
-    const node = await server(database);
-    const [a, b] = [uuidv7(), uuidv7()];
-    const first = intent({ targetId: a }, { decision: DECISION });
-    const second = { ...intent({ number: 2, targetId: b }), origin: first.origin };
-    node.start();
-    await node.intend(first);
-    await node.settle({ intent: first, attempt: outcome({ status: 'FAILED' }), completion: null });
-    await node.intend(second);
-    await node.settle(settlement(second));
-    await node.drained();
-    expect(await database.query('SELECT decision, target_id, is_cached FROM completions')).toEqual([
-      { decision: DECISION, target_id: b, is_cached: false },
-    ]);
-    expect(await database.query('SELECT target_id FROM attempts ORDER BY number')).toEqual([
-      { target_id: a },
-      { target_id: b },
-    ]);
-    const series = 'SELECT subject, status, target_id FROM rollup_series ORDER BY subject, status';
-    expect(await database.query(series)).toEqual([
-      { subject: 'COMPLETION', status: 'SUCCEEDED', target_id: b },
-      { subject: 'ATTEMPT', status: 'SUCCEEDED', target_id: b },
-      { subject: 'ATTEMPT', status: 'FAILED', target_id: a },
-    ]);
-  });
-
-  it('writes a completion without attempts once, also when its record is met again', async () => {
-    const database = await ledgerDatabase();
-    const node = await server(database);
-    const hit = cached({ decision: DECISION }, { targetId: uuidv7() });
-    node.start();
-    const running = intent();
-    // It keeps the stored position before what follows.
-    await node.intend(running);
-    await node.complete(hit);
-    await node.complete(hit);
-    await node.drained();
-    await node.stop();
-    node.start();
-    await node.settle(settlement(running));
-    await node.drained();
-    expect(node.errors).toEqual([]);
-    const rows = await database.query('SELECT * FROM completions WHERE is_cached');
-    expect(rows).toMatchObject([
-      {
-        id: hit.origin.completionId,
-        attempt_count: 0,
-        cost: '0',
-        target_id: hit.outcome.targetId,
-        decision: DECISION,
-        status: 'SUCCEEDED',
-      },
-    ]);
-    await expectWhole(database, 2, 1);
-  });
-
-  it('writes facts as soon as they are read, each once, whatever texts they hold', async () => {
-    const database = await ledgerDatabase();
-    const node = await server(database);
-    const facts = ['a', 'b'].map((id) => ({ id, content: { [`${id}\0`]: ['\ud800', 1.5, null], nested: { id } } }));
-    for (const fact of [...facts, ...facts]) await node.record(fact);
-    node.start();
-    await node.drained();
-    const select = 'SELECT id, content FROM routing_facts ORDER BY id';
-    const clean = (id: string) => ({ id, content: { [`${id}\ufffd`]: ['\ufffd', 1.5, null], nested: { id } } });
-    expect(await database.query(select)).toEqual([clean('a'), clean('b')]);
-    // As another server would that learns of it by itself.
-    await node.record({ id: 'a', content: 'other' });
-    await node.record({ id: 'c', content: 'text' });
-    await node.drained();
-    expect(node.errors).toEqual([]);
-    expect(await database.query(select)).toEqual([clean('a'), clean('b'), { id: 'c', content: 'text' }]);
-    // What is read is not read again.
-    expect(await database.query('SELECT segment::int, "offset"::int FROM ledger_positions')).toEqual([
-      node.journal.end,
-    ]);
-  });
-
-  it('sums up what has no variant in the series that were there before there were variants', async () => {
-    const database = await ledgerDatabase();
-    const node = await server(database);
-    const { status, providerId, providerSlug, model } = { ...settlement(intent()).completion, ...intent() };
-    const before = ['COMPLETION', status, null, null, null, providerId, providerSlug, 'sandbox-small-1'];
-    await database.query(
-      `INSERT INTO rollup_series (key, subject, status, provider_id, provider_slug, model)
-       VALUES (encode(sha256(convert_to($1, 'UTF8')), 'hex'), 'COMPLETION', $2, $3, $4, 'sandbox-small-1')`,
-      [JSON.stringify(before), status, providerId, providerSlug],
-    );
-    expect(model).toBe('sandbox-small');
-    for (const targetId of [null, uuidv7()]) {
-      const only = intent({ targetId });
-      await node.intend(only);
-      await node.settle(settlement(only));
-    }
-    node.start();
-    await node.drained();
-    const series = `SELECT target_id IS NULL AS plain FROM rollup_series WHERE subject = 'COMPLETION' ORDER BY id`;
-    expect(await database.query(series)).toEqual([{ plain: true }, { plain: false }]);
   });
 
   it('changes nothing when the whole journal is drained again', async () => {
