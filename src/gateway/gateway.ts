@@ -91,7 +91,7 @@ export class Gateway {
 
   /**
    * What a request to a route would be sent to now. Counts as a pick, as the request would.
-   * @throws ModelNotFoundError when nothing of the route can be used; OverloadedError when nothing of it is called for now
+   * @throws ModelNotFoundError when nothing of the route can be used; ForbiddenError when the caller may not use it
    */
   selectRoute(route: RouteEntry, caller: Caller, wish: RouteWish): Explanation {
     return selectRoute(this.#steering, route, this.#parts.snapshots.current, caller, wish);

@@ -64,8 +64,7 @@ export const VariantMetrics = builder.objectRef<MeasuredVariant>('VariantMetrics
     latencyP99Ms: t.float(percentile('latencyMs', 'p99', '99% of the answers took')),
     averageTimeToFirstTokenMs: t.float({
       nullable: true,
-      description:
-        'To the first token, in milliseconds, over the streamed answers in the sample that stood in for nobody.',
+      description: 'From the call to the first token, in milliseconds, over the streamed answers in the sample.',
       resolve: ({ sample }) => meanOf(sample.timeToFirstTokenMs),
     }),
     timeToFirstTokenP50Ms: t.float(percentile('timeToFirstTokenMs', 'p50', 'Half of those began after')),

@@ -6,7 +6,6 @@ import {
   ForbiddenError,
   invalid,
   ModelNotFoundError,
-  OverloadedError,
   RouteNotFoundError,
   ValidationError,
 } from '../../platform/errors.ts';
@@ -55,7 +54,6 @@ builder.mutationField('selectRoute', (t) =>
       RouteNotFoundError,
       ModelNotFoundError,
       ForbiddenError,
-      OverloadedError,
     ),
     resolve: (_root, { input }, { services, caller }) => selectRoute(services, caller, input),
   }),
@@ -63,8 +61,7 @@ builder.mutationField('selectRoute', (t) =>
 
 /**
  * @throws ValidationError; RouteNotFoundError when no route of this name is switched on; ModelNotFoundError when nothing
- *   of it can be used; ForbiddenError when the caller's API key may not use it; OverloadedError when nothing of it is
- *   called for now.
+ *   of it can be used; ForbiddenError when the caller's API key may not use it.
  */
 function selectRoute(
   { gateway, snapshots }: Pick<Services, 'gateway' | 'snapshots'>,

@@ -1,5 +1,5 @@
-import type { OpenCircuit } from '../../gateway/routing/circuit.ts';
 import type { RouteState as State } from '../../gateway/inspect-route.ts';
+import type { OpenCircuit } from '../../gateway/routing/circuit.ts';
 import { builder } from '../schema/builder.ts';
 import { enumOf } from '../schema/enum-of.ts';
 

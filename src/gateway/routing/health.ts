@@ -12,8 +12,10 @@ const MOST_ESTIMATES = 10_000;
 /** A provider that asks to be left alone for longer is asked again all the same. */
 const LONGEST_LEFT_ALONE_MS = 10 * 60_000;
 
+export const ANSWER_KINDS = ['STREAM', 'WHOLE', 'EMBEDDINGS'] as const;
+
 /** What is asked for. A model that cannot embed may chat, and a stream is measured by its first token. */
-export type AnswerKind = 'STREAM' | 'WHOLE' | 'EMBEDDINGS';
+export type AnswerKind = (typeof ANSWER_KINDS)[number];
 
 /** How an attempt ended, as far as it says something of its target. */
 export type Verdict =

@@ -3,7 +3,7 @@ import type { Target } from './candidates.ts';
 import type { Choice } from './choice.ts';
 import type { Decision, RoutingFact } from './decision.ts';
 import { type Candidate, factOf } from './facts.ts';
-import type { AnswerKind, TargetHealth } from './health.ts';
+import { ANSWER_KINDS, type AnswerKind, type TargetHealth } from './health.ts';
 import { type Field, fieldOf, type Picked, type PickInputs, pick } from './pick.ts';
 import { slotOf } from './slots.ts';
 import { Turns } from './turns.ts';
@@ -83,9 +83,10 @@ export class Router {
     };
   }
 
-  /** How often the route was picked from on this server. */
+  /** How often the route was picked from on this server, for all kinds of answers together. */
   picksOf(routeId: string): number {
-    return this.#turns.count(routeId);
+    const perKind = ANSWER_KINDS.map((kind) => this.#turns.count(`${routeId} ${kind}`));
+    return perKind.reduce((sum, count) => sum + count, this.#turns.count(routeId));
   }
 
   #viewsOf(choice: Choice): Views {

@@ -159,6 +159,13 @@ describe('selectRoute', () => {
     expect(candidates[1]?.reason).toContain('cheapest');
   });
 
+  test('counts picks by latency, which are counted for each kind of answer, together', async () => {
+    await create({ strategy: 'LATENCY', targets: BOTH });
+    await select();
+    await complete();
+    expect((await state())?.picks).toBe('2');
+  });
+
   test('a session stays with its target, and its picks do not count', async () => {
     await create({ strategy: 'WEIGHTED', stickyBy: 'SESSION', targets: BOTH });
     const picks = new Map<string, string | undefined>();
