@@ -64,6 +64,7 @@ export class Attempt {
       priceVersionId: this.price?.id ?? null,
       estimate: estimateInput(bytes.length, this.price),
       maxLiability: maxLiability(bytes.length, bound, this.price),
+      hold: null,
     };
     const { inputTokens } = this.intent.estimate;
     this.place = { provider: provider.slug, attempt: number, secret: key?.secret ?? null, inputTokens };

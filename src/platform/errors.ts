@@ -1,9 +1,13 @@
+import type { Picodollars } from './money.ts';
+
 /** Every stable error code, with the HTTP status it has on `/v1` and the OpenAI error type clients know. */
 export const ERROR_CODES = {
   VALIDATION: { status: 400, type: 'invalid_request_error' },
   CONTEXT_LENGTH_EXCEEDED: { status: 400, type: 'invalid_request_error' },
   CONTENT_FILTERED: { status: 400, type: 'invalid_request_error' },
   UNAUTHENTICATED: { status: 401, type: 'authentication_error' },
+  INSUFFICIENT_CREDITS: { status: 402, type: 'insufficient_quota' },
+  BUDGET_EXCEEDED: { status: 402, type: 'insufficient_quota' },
   FORBIDDEN: { status: 403, type: 'permission_error' },
   PROVIDER_NOT_FOUND: { status: 404, type: 'invalid_request_error' },
   MODEL_NOT_FOUND: { status: 404, type: 'invalid_request_error' },
@@ -99,6 +103,45 @@ export class NotFoundError extends SignalboxError {
 /** A name is taken, or an update was based on a version that is no longer the latest. */
 export class ConflictError extends SignalboxError {
   readonly code = 'CONFLICT';
+}
+
+/** What is left of a hard budget or of credits, when that is too little. */
+export interface Shortage {
+  /** Picodollars that are neither spent nor set aside; less than 0 when more was spent than there was. */
+  remaining: Picodollars;
+  /** Picodollars: the budget's limit, or the credits that were granted. */
+  limit: Picodollars;
+  /** Picodollars that are set aside for completions which are running. */
+  openHolds: Picodollars;
+  /** The most that what was asked for can cost, in picodollars. */
+  needed: Picodollars;
+}
+
+/** A hard budget has too little left for the most that a completion can cost. */
+export class BudgetExceededError extends SignalboxError {
+  readonly code = 'BUDGET_EXCEEDED';
+  readonly budgetId: string;
+  readonly shortage: Shortage;
+  /** When the next period begins; null: never. */
+  readonly resetsAt: Date | null;
+
+  constructor(message: string, budgetId: string, shortage: Shortage, resetsAt: Date | null) {
+    super(message);
+    this.budgetId = budgetId;
+    this.shortage = shortage;
+    this.resetsAt = resetsAt;
+  }
+}
+
+/** A user's credits are too few for the most that a completion can cost. */
+export class InsufficientCreditsError extends SignalboxError {
+  readonly code = 'INSUFFICIENT_CREDITS';
+  readonly shortage: Shortage;
+
+  constructor(message: string, shortage: Shortage) {
+    super(message);
+    this.shortage = shortage;
+  }
 }
 
 export class PayloadTooLargeError extends SignalboxError {

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { IANAZone } from 'luxon';
 import { z } from 'zod';
 
 /** A setting is missing or wrong. The message is one sentence that names it and says what would fix it. */
@@ -183,6 +184,36 @@ export const SETTINGS = {
     'off survives a killed process; on survives a power cut as well, for about half a millisecond a request.',
     'off',
   ),
+  JOURNAL_MAX_MIB: entry(
+    whole(64, 10_485_760),
+    'a number of MiB from 64 to 10485760',
+    'Most disk space for the journal while Postgres does not take it; beyond it completions are refused with 503.',
+    '4096',
+  ),
+  LEDGER_RETENTION_MONTHS: entry(
+    whole(0, 1_200),
+    'a number of months from 0 to 1200; 0 keeps everything',
+    'How long the rows of requests, attempts and usage events are kept, in whole months before the current one. Sums are kept for ever.',
+    '0',
+  ),
+  TIME_ZONE: entry(
+    z.string().refine((name) => IANAZone.isValidZone(name)),
+    'a time zone such as Europe/Berlin',
+    'Where the days, weeks and months of budgets begin; the same on every server.',
+    'UTC',
+  ),
+  RESUME_GRACE: entry(
+    whole(0, 3_600),
+    'seconds from 0 to 3600',
+    "How long a completion with a request id of the caller's goes on after the connection was lost.",
+    '15',
+  ),
+  REPLAY_MIB: entry(
+    whole(1, 65_536),
+    'a number of MiB from 1 to 65536',
+    'Most memory for finished answers that can be attached to again, for up to 10 minutes.',
+    '64',
+  ),
   SANDBOX_PORT: entry(
     whole(0, 65535),
     'a port number from 0 to 65535',
@@ -228,6 +259,14 @@ export interface Settings {
   providerTestTimeoutMs: number;
   maxRunningCompletions: number;
   journalFsync: boolean;
+  /** Most bytes of the journal that are not in Postgres yet. */
+  journalMaxBytes: number;
+  /** Whole months before the current one; 0: everything is kept. */
+  ledgerRetentionMonths: number;
+  /** An IANA name. */
+  timeZone: string;
+  resumeGraceMs: number;
+  replayBytes: number;
   sandboxPort: number;
   /** Provider keys found in the environment, by variable name: OPENAI_API_KEY and the like. */
   providerKeys: ReadonlyMap<string, string>;
@@ -288,6 +327,11 @@ export function readSettings(env: Readonly<Record<string, string | undefined>>):
     providerTestTimeoutMs: values.PROVIDER_TEST_TIMEOUT_MS as number,
     maxRunningCompletions: values.MAX_RUNNING_COMPLETIONS as number,
     journalFsync: values.JOURNAL_FSYNC === 'on',
+    journalMaxBytes: (values.JOURNAL_MAX_MIB as number) * 1_048_576,
+    ledgerRetentionMonths: values.LEDGER_RETENTION_MONTHS as number,
+    timeZone: values.TIME_ZONE as string,
+    resumeGraceMs: (values.RESUME_GRACE as number) * 1_000,
+    replayBytes: (values.REPLAY_MIB as number) * 1_048_576,
     sandboxPort: values.SANDBOX_PORT as number,
     providerKeys: new Map(PROVIDER_KEY_VARIABLES.flatMap((name) => (env[name] ? [[name, env[name]] as const] : []))),
   };

@@ -141,7 +141,10 @@ async function add(count: number): Promise<void> {
       },
     });
     await prisma.budget.create({
-      data: { scope: 'PROVIDER', subjectId: id, period: 'MONTHLY', limit: 1_000_000, thresholds: [50, 100] },
+      data: {
+        ...{ scope: 'PROVIDER', subjectId: id, period: 'MONTHLY', limit: 1_000_000, thresholds: [50, 100] },
+        enforcement: 'SOFT',
+      },
     });
     await prisma.comparison.create({
       data: { prompt: 'Hi', answerA: 'Yes', answerB: 'No', winner: 'A', judge: 'HUMAN' },

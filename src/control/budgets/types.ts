@@ -26,6 +26,7 @@ const PeriodEnum = enumOf<BudgetPeriod>(
 );
 
 const EnforcementEnum = enumOf<BudgetEnforcement>('BudgetEnforcement', 'What happens when a budget is used up.', {
+  HARD: 'Nothing is sent that might not fit any more: it is made shorter, or refused.',
   SOFT: 'Subscribers are told when thresholds are crossed. Nothing is refused: more than the limit may be spent.',
 });
 

@@ -30,6 +30,8 @@ export const ErrorCodeEnum = enumOf<ErrorCode>(
     CONTEXT_LENGTH_EXCEEDED: 'The prompt does not fit into the model’s context.',
     CONTENT_FILTERED: 'The provider refused the content.',
     UNAUTHENTICATED: 'Nobody is signed in, or the credential is not valid.',
+    INSUFFICIENT_CREDITS: 'The caller’s credits are too few.',
+    BUDGET_EXCEEDED: 'A hard budget has too little left.',
     FORBIDDEN: 'The caller may not do this.',
     PROVIDER_NOT_FOUND: 'There is no such provider.',
     MODEL_NOT_FOUND: 'There is no such model.',

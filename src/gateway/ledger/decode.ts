@@ -1,12 +1,14 @@
+import { picodollars } from '../../platform/money.ts';
 import type { Decision, RoutingFact } from '../routing/decision.ts';
 import { impliedCostSource, type PriceVersion, type Usage } from './prices.ts';
-import type { AttemptOutcome, CompletionOrigin, CompletionOutcome, Intent } from './records.ts';
+import type { AttemptOutcome, CompletionOrigin, CompletionOutcome, Hold, Intent } from './records.ts';
 import { moneyOf } from './storable.ts';
 import type {
   AttemptTuple,
   CompletionTuple,
   DecisionTuple,
   FactTuple,
+  HoldTuple,
   IntentTuple,
   PriceTuple,
   SettlementTuple,
@@ -80,6 +82,7 @@ function decodeIntent(tuple: IntentTuple): JournalEntry {
     usedOwnKey = false,
     decision = null,
     targetId = null,
+    hold = null,
   ] = tuple;
   const origin = {
     completionId,
@@ -110,6 +113,7 @@ function decodeIntent(tuple: IntentTuple): JournalEntry {
     priceVersionId,
     estimate: { inputTokens: estimatedInputTokens, cost: moneyOf(estimatedCost) },
     maxLiability: moneyOf(maxLiability),
+    hold: hold && decodeHold(hold),
   };
   return { kind: 'INTENT', intent };
 }
@@ -152,6 +156,10 @@ function decodeDecision(tuple: DecisionTuple | null): Decision | null {
   if (!tuple) return null;
   const [candidates, health, at, turn, slot, modelTurns, plan] = tuple;
   return { candidates, health, at, turn, slot, modelTurns, plan };
+}
+
+function decodeHold([holderId, amount, ...allowanceIds]: HoldTuple): Hold {
+  return { holderId, amount: picodollars(BigInt(amount)), allowanceIds };
 }
 
 function decodeAttempt(tuple: AttemptTuple): JournaledOutcome {

@@ -1,8 +1,9 @@
 import { isUuid } from '../../platform/ids.ts';
 import type { Decision, RoutingFact } from '../routing/decision.ts';
 import type { PriceVersion, Usage } from './prices.ts';
-import type { CompletionOrigin, CompletionOutcome, Intent, Settlement } from './records.ts';
+import type { CompletionOrigin, CompletionOutcome, Hold, Intent, Settlement } from './records.ts';
 import {
+  MAX_BIGINT,
   messageText,
   moneyText,
   nameText,
@@ -19,6 +20,7 @@ import type {
   CompletionTuple,
   DecisionTuple,
   FactTuple,
+  HoldTuple,
   IntentTuple,
   PriceTuple,
   SettlementTuple,
@@ -69,6 +71,7 @@ export function encodeIntent(intent: Intent): string {
     intent.usedOwnKey,
     decisionTuple(origin.decision),
     intent.targetId,
+    holdTuple(intent.hold),
   ];
   return storableJson(tuple);
 }
@@ -154,6 +157,18 @@ function decisionTuple(decision: Decision | null): DecisionTuple | null {
   if (!decision || decision.plan.length > MAX_PLANNED) return null;
   const { candidates, health, at, turn, slot, modelTurns, plan } = decision;
   return [nameText(candidates), nameText(health), at, turn, slot, modelTurns, plan];
+}
+
+/**
+ * Exact: what is spent of a lease is counted by it.
+ * @throws TypeError when an id is not a UUID, or the amount is no BIGINT.
+ */
+function holdTuple(hold: Hold | null): HoldTuple | null {
+  if (!hold) return null;
+  const { holderId, amount, allowanceIds } = hold;
+  for (const id of [holderId, ...allowanceIds]) requireUuid(id);
+  if (amount < 0n || amount > MAX_BIGINT) throw new TypeError(`A hold of ${amount} picodollars is too large.`);
+  return [holderId, amount.toString(), ...allowanceIds];
 }
 
 /** @param providerId what stands for an id that is not a UUID */

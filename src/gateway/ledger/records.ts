@@ -51,6 +51,17 @@ export interface Intent {
   estimate: { inputTokens: number; cost: Picodollars | null };
   /** The most the call can cost; null when the price or the output limit is unknown. */
   maxLiability: Picodollars | null;
+  /** Null: no hard budget and no credits limit it. */
+  hold: Hold | null;
+}
+
+/** Money set aside for one attempt, the same amount of each allowance that limits it. */
+export interface Hold {
+  /** The process whose leases it comes from. */
+  holderId: string;
+  /** Periods of hard budgets, and the caller's credits. */
+  allowanceIds: readonly string[];
+  amount: Picodollars;
 }
 
 /** How an attempt ended. */

@@ -10,7 +10,10 @@ export interface RollupEntry {
   seriesId: string;
   /** When the completion was admitted, in milliseconds since 1970: usage counts in the period of its admission. */
   startedAt: number;
-  outcome: Pick<AttemptOutcome, 'usage' | 'cost' | 'latencyMs' | 'timeToFirstTokenMs'>;
+  outcome: Pick<AttemptOutcome, 'usage' | 'cost' | 'timeToFirstTokenMs'> & {
+    /** Null: nobody knows how long it took. */
+    latencyMs: number | null;
+  };
 }
 
 /** Sums over the entries of one series in one bucket; the names are the columns of `rollups`. */
@@ -30,6 +33,7 @@ interface RollupSums {
   latency_ms: number;
   time_to_first_token_ms: number;
   timed_first_tokens: number;
+  timed_requests: number;
   /** Entries by latency slot. */
   slots: Map<number, number>;
 }
@@ -57,7 +61,7 @@ export async function addRollups(client: pg.ClientBase, sums: readonly RollupSum
   const latencies = sums.flatMap(({ grain, bucket, series_id, slots }) =>
     [...slots].map(([slot, count]) => ({ grain, bucket, series_id, slot, count })),
   );
-  await client.query(ADD_LATENCIES, [JSON.stringify(latencies)]);
+  if (latencies.length > 0) await client.query(ADD_LATENCIES, [JSON.stringify(latencies)]);
 }
 
 function emptySums(grain: keyof typeof GRAINS, start: number, seriesId: string): RollupSums {
@@ -75,6 +79,7 @@ function emptySums(grain: keyof typeof GRAINS, start: number, seriesId: string):
     latency_ms: 0,
     time_to_first_token_ms: 0,
     timed_first_tokens: 0,
+    timed_requests: 0,
     slots: new Map(),
   };
 }
@@ -87,9 +92,11 @@ function add(sums: RollupSums, { usage, cost, latencyMs, timeToFirstTokenMs }: R
   sums.reasoning_tokens += usage.reasoningTokens ?? 0;
   sums.cost += cost ?? 0n;
   if (cost === null && hasTokens(usage)) sums.unpriced += 1;
-  sums.latency_ms += latencyMs;
   sums.time_to_first_token_ms += timeToFirstTokenMs ?? 0;
   if (timeToFirstTokenMs !== null) sums.timed_first_tokens += 1;
+  if (latencyMs === null) return;
+  sums.latency_ms += latencyMs;
+  sums.timed_requests += 1;
   const slot = latencySlot(latencyMs);
   sums.slots.set(slot, (sums.slots.get(slot) ?? 0) + 1);
 }
@@ -105,6 +112,7 @@ const SUMMED = [
   'latency_ms',
   'time_to_first_token_ms',
   'timed_first_tokens',
+  'timed_requests',
 ] as const;
 
 const ADD_ROLLUPS = `

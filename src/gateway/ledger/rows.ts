@@ -71,6 +71,7 @@ export const ATTEMPT_COLUMNS = {
   latency_ms: 'integer',
   time_to_first_token_ms: 'integer',
   target_id: 'uuid',
+  held: 'bigint',
 } as const;
 
 export const PRICE_COLUMNS = { id: 'text', components: 'jsonb' } as const;
@@ -167,6 +168,7 @@ export function attemptRow({ intent, outcome }: SettledAttempt): Record<keyof ty
     latency_ms: outcome.latencyMs,
     time_to_first_token_ms: outcome.timeToFirstTokenMs,
     target_id: intent.targetId,
+    held: intent.hold?.amount.toString() ?? null,
   };
 }
 

@@ -9,7 +9,8 @@ import { type Picodollars, picodollars } from '../../platform/money.ts';
 const NAME_LENGTH = 200;
 const MESSAGE_LENGTH = 1000;
 const MAX_INT = 2 ** 31 - 1;
-const MAX_BIGINT = 2n ** 63n - 1n;
+/** The largest number of a BIGINT column. */
+export const MAX_BIGINT = 2n ** 63n - 1n;
 /** The last millisecond of the year 9999. */
 const MAX_TIME = 253_402_300_799_999;
 

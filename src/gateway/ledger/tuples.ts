@@ -51,7 +51,10 @@ export type IntentTuple = [
   usedOwnKey?: boolean,
   decision?: DecisionTuple | null,
   targetId?: string | null,
+  hold?: HoldTuple | null,
 ];
+
+export type HoldTuple = [holderId: string, amount: string, ...allowanceIds: string[]];
 
 export type AttemptTuple = [
   status: RequestStatus,

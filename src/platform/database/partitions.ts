@@ -1,7 +1,8 @@
 import type pg from 'pg';
 import type { Log } from '../log.ts';
 
-const TABLES = ['completions', 'attempts'];
+/** The tables of the ledger that are partitioned by month. */
+export const PARTITIONED = ['completions', 'attempts', 'usage_events'];
 /** The current month and the two after it. */
 const MONTHS = 3;
 /** ASCII "sbxp". Only one server makes partitions at a time. */
@@ -15,7 +16,7 @@ const CHECK_VIOLATION = '23514';
  * @throws pg.DatabaseError, 55P03 when a table stays locked; the next call tries again.
  */
 export async function ensurePartitions(pool: pg.Pool, now: Date, log?: Log): Promise<void> {
-  const wanted = TABLES.flatMap((table) =>
+  const wanted = PARTITIONED.flatMap((table) =>
     Array.from({ length: MONTHS }, (_, ahead) => partitionOf(table, now.getUTCFullYear(), now.getUTCMonth() + ahead)),
   );
   const { rows } = await pool.query<{ name: string }>(

@@ -212,6 +212,7 @@ describe('setBudget', () => {
     const row = (ownerId: string | null) => ({
       ...{ id: uuidv7(), scope: 'PROVIDER' as const, subjectId: uuidv7(), ownerId, period: 'TOTAL' as const, limit: 1 },
       thresholds: [],
+      enforcement: 'SOFT' as const,
     });
     await prisma.budget.createMany({ data: Array.from({ length: BUDGET_LIMITS.ofOneUser }, () => row(ann.id)) });
     expect(await trySet(server, { limit: '1' }, ann)).toMatchObject({ __typename: 'ValidationError' });

@@ -66,6 +66,7 @@ export function intent(changes: Partial<Intent> = {}, origin: Partial<Intent['or
     priceVersionId: null,
     estimate: { inputTokens: 11, cost: picodollars(1_100n) },
     maxLiability: picodollars(9_900n),
+    hold: null,
     ...changes,
   };
 }
