@@ -6,6 +6,9 @@ import type { CompletionRequest } from '../completion.ts';
 /** No request that is meant nests deeper; what writes it out in order calls itself for each level. */
 const DEEPEST = 500;
 
+/** What a number as JavaScript reads it may not tell apart, and the provider does. */
+const LONG_NUMBERS = /\d{16,}/g;
+
 /**
  * SHA-256 (hex) of what was asked for: equal for requests that differ at most in the order of their members, in white
  * space, and in whether the answer is streamed.
@@ -14,7 +17,8 @@ const DEEPEST = 500;
 export function fingerprintOf(request: CompletionRequest, asked: Asked): string {
   const { stream: _, stream_options: __, ...body } = 'chat' in asked ? asked.chat : { ...asked.embeddings };
   const { operation, tags, powerLevel = null, sessionKey = null, sandbox } = request;
-  const input = canonical({ operation, body, tags, powerLevel, sessionKey, sandbox }, 0);
+  const digits = asked.bytes.toString('latin1').match(LONG_NUMBERS)?.sort() ?? [];
+  const input = canonical({ operation, body, digits, tags, powerLevel, sessionKey, sandbox }, 0);
   return createHash('sha256').update(input).digest('hex');
 }
 

@@ -112,7 +112,7 @@ export class CompletionRecord {
   /**
    * Everything from the beginning, and what comes until the end.
    * @param fromLastRestart leaves out what a restart has made void
-   * @param signal ends it
+   * @param signal ends it, with a failure
    */
   async *read(fromLastRestart: boolean, signal?: AbortSignal): AsyncGenerator<RecordedEvent, void, undefined> {
     let next = fromLastRestart ? this.#lastRestart : 0;
@@ -130,6 +130,8 @@ export class CompletionRecord {
         yield event;
       }
     }
+    const error = new CancelledError('The client left before the answer was complete.');
+    yield { type: 'failed', error, report: null, requestId: this.requestId };
   }
 
   /** What the events from there on hold, up to what is enough at once. */

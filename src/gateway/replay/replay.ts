@@ -21,7 +21,6 @@ export interface ReplayParts {
   graceMs: number;
   /** Of all answers together; those that have ended make room for those that run, the oldest first. */
   mostBytes: number;
-  keptMs?: number;
 }
 
 /** A completion to be run once. */
@@ -128,7 +127,7 @@ export class Replays {
   }
 
   #keep(record: CompletionRecord): void {
-    const timer = setTimeout(() => this.#forget(record), this.#parts.keptMs ?? KEPT_MS);
+    const timer = setTimeout(() => this.#forget(record), KEPT_MS);
     this.#ended.set(record, timer.unref());
     if (this.#records.get(idOf(record.name)) !== record) this.#forget(record);
     this.#count(0);

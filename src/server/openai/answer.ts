@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { conflictingRequest } from '../../control/completions/completions.ts';
@@ -87,8 +88,11 @@ export function parseWishes({ headers }: IncomingMessage): Wishes {
 
 function keyIn(header: string | string[] | undefined): string | undefined {
   if (typeof header !== 'string') return undefined;
-  if (!CALLER_KEY.test(header)) throw invalid('Idempotency-Key', CALLER_KEY_RULE);
-  return header;
+  // Node reads headers as Latin-1, whatever the client wrote.
+  const bytes = Buffer.from(header, 'latin1');
+  const key = isUtf8(bytes) ? bytes.toString('utf8') : header;
+  if (!CALLER_KEY.test(key)) throw invalid('Idempotency-Key', CALLER_KEY_RULE);
+  return key;
 }
 
 /** `x-signalbox-tags: team=search, env=production`; the gateway checks their number and length. */
