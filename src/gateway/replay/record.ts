@@ -106,7 +106,7 @@ export class CompletionRecord {
       this.#stop?.(
         new CancelledError(`The connection was lost, and for ${seconds} s nobody asked again under the request id.`),
       );
-    }, this.#graceMs);
+    }, this.#graceMs).unref();
   }
 
   /**

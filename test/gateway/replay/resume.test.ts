@@ -299,6 +299,20 @@ describe('a name stands for one input', () => {
   });
 });
 
+test('an API key attaches only to what it may ask for itself', async () => {
+  answer = json(whole('Hi'));
+  const key = newKey();
+  const created = await server.query<{ createApiKey: { key: string } }, object>(
+    'mutation ($input: CreateApiKeyInput!) { createApiKey(input: $input) { ... on CreateApiKeySuccess { key } } }',
+    { input: { name: 'for another route', allowedRoutes: ['another'] } },
+  );
+  expect((await post(server, key)).status).toBe(200);
+  const limited = { authorization: `Bearer ${created.data.createApiKey.key}` };
+  const refused = await post(server, key, {}, undefined, limited);
+  expect(refused.status).toBeGreaterThanOrEqual(400);
+  expect(await refused.text()).not.toContain('Hi');
+});
+
 describe('what is refused', () => {
   test('names that are none, and callers who are nobody', async () => {
     for (const name of ['', 'x'.repeat(201)]) expect((await post(server, name)).status, name).toBe(400);
