@@ -143,7 +143,8 @@ export class Leases {
   async close(): Promise<void> {
     this.#stop();
     await this.#ticking;
-    await releaseHolders(this.#parts.pool, [this.#holder.id, ...this.#retired.map(({ id }) => id)]);
+    const { pool, serverId } = this.#parts;
+    await releaseHolders(pool, await formerHolders(pool, serverId, []));
   }
 
   /** Ends without giving anything back: the next start does. */
