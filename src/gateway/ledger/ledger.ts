@@ -27,6 +27,8 @@ export interface LedgerOptions {
   connection: pg.PoolConfig;
   /** Records are durable on the disk, not only in the system's cache, before they are confirmed. */
   fsync: boolean;
+  /** Where the periods of budgets begin. */
+  timeZone: string;
   log: Log;
 }
 
@@ -65,7 +67,7 @@ export interface Ledger extends LedgerWriter {
  * @throws JournalError when the journal is damaged, or of another database or server.
  */
 export async function openLedger(options: LedgerOptions): Promise<Ledger> {
-  const { directory, serverId, clusterId, connection, fsync, log } = options;
+  const { directory, serverId, clusterId, connection, fsync, timeZone, log } = options;
   const identity: JournalIdentity = { clusterId, serverId };
   const state = await stateInPostgres(connection, serverId);
   const last = openLastSegment(directory, identity, state.position, log);
@@ -101,7 +103,7 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
 
   const listeners = new Set<(seq: bigint) => void>();
   const thread = new DrainThread(
-    { directory, identity, connection, end: journal.end },
+    { directory, identity, connection, timeZone, end: journal.end },
     { seq: state.seq, drained: start },
     log,
     (progress, before) => {
