@@ -104,7 +104,9 @@ export class CompletionRecord {
     this.#grace = setTimeout(() => {
       const seconds = this.#graceMs / 1_000;
       this.#stop?.(
-        new CancelledError(`The connection was lost, and for ${seconds} s nobody asked again under the request id.`),
+        new CancelledError(
+          `The connection was lost, and for ${seconds} s nobody came back under its request id. To ask again, send a new id.`,
+        ),
       );
     }, this.#graceMs).unref();
   }

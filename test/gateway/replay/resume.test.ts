@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { createLog } from '../../../src/platform/log.ts';
+import { newKey as newApiKey, newUser, set } from '../../control/budgets/kit.ts';
 import { eventually, until } from '../../kit/eventually.ts';
 import { startServer, type TestServer } from '../../kit/server.ts';
 import {
@@ -289,8 +290,7 @@ describe('a name stands for one input', () => {
   test('of one caller: another one has names of their own', async () => {
     answer = json(whole('Hi'));
     const key = newKey();
-    const data = { email: 'other@example.com', passwordHash: '' };
-    const { id } = await server.services.prisma.user.create({ data });
+    const { id } = await newUser(server, 'other@example.com');
     const token = await server.services.tokens.sign(id);
     const other = (body = {}) => post(server, key, body, undefined, { authorization: `Bearer ${token}` });
     expect((await post(server, key)).status).toBe(200);
@@ -380,6 +380,26 @@ describe('failures', () => {
     answer = json(whole('Hi'));
     await renewKey(server, 'one');
     expect((await post(server, key)).status).toBe(200);
+  });
+
+  test('for want of money, too', async () => {
+    answer = json(whole('Hi'));
+    const key = newKey();
+    const { id } = await newUser(server, 'poor@example.com');
+    const { apiKey } = await newApiKey(server, id, 'poor');
+    const ask = () => post(server, key, { max_tokens: 100 }, undefined, { authorization: `Bearer ${apiKey}` });
+    const limit = async (amount: string) => {
+      await set(server, { subject: id, enforcement: 'HARD', period: 'TOTAL', limit: amount });
+      await server.services.leases.refresh();
+    };
+    await limit('0.000000001');
+    expect((await ask()).status).toBe(402);
+    expect(await onLedger(key)).toEqual([]);
+    await limit('1');
+    expect((await ask()).status).toBe(200);
+    expect((await ask()).status).toBe(200);
+    expect(upstream.received).toHaveLength(1);
+    expect(await onLedger(key)).toMatchObject([{ status: 'SUCCEEDED', attempts: 1 }]);
   });
 
   test('an answer over 16 MiB is one, told clearly', async () => {
