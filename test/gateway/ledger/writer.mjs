@@ -39,6 +39,7 @@ function makeIntent(origin, number, price) {
     priceVersionId: price.id,
     estimate: { inputTokens: 5, cost: 50n },
     maxLiability: 500n,
+    hold: null,
   };
 }
 
