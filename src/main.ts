@@ -112,7 +112,8 @@ export async function start(
     const { directory, serverId, release } = await dataDir.claimJournal();
     closers.push(release);
     const clusterId = await readClusterId(prisma);
-    const ledger = await openLedger({ directory, serverId, clusterId, connection, fsync: settings.journalFsync, log });
+    const { journalFsync: fsync, journalMaxBytes: maxBytes } = settings;
+    const ledger = await openLedger({ directory, serverId, clusterId, connection, fsync, maxBytes, log });
     closers.push(() => ledger.close({ timeoutMs: DRAIN_MS }));
 
     signal.throwIfAborted();

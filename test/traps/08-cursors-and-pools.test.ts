@@ -111,7 +111,15 @@ const ourListener: Ask = async (connection) => {
 const ourStart: Ask = (connection) => migrate(connection, log);
 const ourLedger: Ask = async (connection) => {
   await using folder = await temporaryFolder();
-  await openLedger({ directory: folder.path, serverId: 'x', clusterId: 'x', connection, fsync: false, log });
+  await openLedger({
+    directory: folder.path,
+    serverId: 'x',
+    clusterId: 'x',
+    connection,
+    fsync: false,
+    maxBytes: 1 << 30,
+    log,
+  });
 };
 async function takeTwo(pool: pg.Pool): Promise<void> {
   const first = await pool.connect();

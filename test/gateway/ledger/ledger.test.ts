@@ -24,7 +24,16 @@ import {
 function optionsFor(database: LedgerDatabase, changes: Partial<LedgerOptions> = {}): LedgerOptions {
   const { connection, clusterId } = database;
   const { log } = recordedLog();
-  return { directory: folder(), serverId: 'server-1', clusterId, connection, fsync: false, log, ...changes };
+  return {
+    directory: folder(),
+    serverId: 'server-1',
+    clusterId,
+    connection,
+    fsync: false,
+    maxBytes: 1 << 30,
+    log,
+    ...changes,
+  };
 }
 
 async function open(options: LedgerOptions) {

@@ -31,7 +31,15 @@ it('a cost is what its row and the price that the row names make, after the jour
   const database = await ledgerDatabase();
   const { connection, clusterId } = database;
   const { log } = recordedLog();
-  const options = { directory: folder(), serverId: 'server-1', clusterId, connection, fsync: false, log };
+  const options = {
+    directory: folder(),
+    serverId: 'server-1',
+    clusterId,
+    connection,
+    fsync: false,
+    maxBytes: 1 << 30,
+    log,
+  };
   const ledger = await openLedger(options);
   onTestFinished(async () => {
     await ledger.close();
