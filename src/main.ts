@@ -11,6 +11,7 @@ import { followChanges } from './follow-changes.ts';
 import { AccountCache } from './gateway/admission/accounts.ts';
 import { RateLimiter } from './gateway/admission/rate-limit.ts';
 import { Tokens } from './gateway/admission/tokens.ts';
+import { openCurrentAllowances } from './gateway/allowances/open-current.ts';
 import { Gateway } from './gateway/gateway.ts';
 import { forgetFacts } from './gateway/ledger/forget-facts.ts';
 import { openLedger } from './gateway/ledger/ledger.ts';
@@ -121,10 +122,11 @@ export async function start(
     const { directory, serverId, release } = await dataDir.claimJournal();
     closers.push(release);
     const clusterId = await readClusterId(prisma);
-    const { journalFsync: fsync, journalMaxBytes: maxBytes } = settings;
-    const ledger = await openLedger({ directory, serverId, clusterId, connection, fsync, maxBytes, log });
+    const { journalFsync: fsync, journalMaxBytes: maxBytes, timeZone } = settings;
+    const ledger = await openLedger({ directory, serverId, clusterId, connection, fsync, maxBytes, timeZone, log });
     closers.push(() => ledger.close({ timeoutMs: DRAIN_MS }));
 
+    await openCurrentAllowances(pool, timeZone);
     signal.throwIfAborted();
 
     const sandbox = await startSandbox({ port: settings.sandboxPort }).catch(namePort('SANDBOX_PORT'));
@@ -140,7 +142,7 @@ export async function start(
     closers.push(() => feed.close());
     const changes = await followChanges(connection, { snapshots, accounts, feed, ledgerSeq, log });
     closers.push(() => changes.close());
-    const budgets = new BudgetWatcher({ prisma, ledgerSeq, feed, log });
+    const budgets = new BudgetWatcher({ prisma, settings, ledgerSeq, feed, log });
     closers.push(() => budgets.close());
 
     const gateway = new Gateway({ snapshots, ledger, settings, log });

@@ -118,6 +118,7 @@ const ourLedger: Ask = async (connection) => {
     connection,
     fsync: false,
     maxBytes: 1 << 30,
+    timeZone: 'UTC',
     log,
   });
 };

@@ -1,12 +1,13 @@
+import { BUDGET_PERIODS, periodAt, type Span, startOf } from '../../gateway/allowances/period.ts';
 import {
   type BudgetEnforcement,
-  BudgetPeriod,
+  type BudgetPeriod,
   type BudgetScope,
   Prisma,
   type PrismaClient,
 } from '../../generated/prisma/client.ts';
 import { type Picodollars, picodollars } from '../../platform/money.ts';
-import { periodAt, type Span } from './period.ts';
+import type { Settings } from '../../platform/settings.ts';
 
 /** What subscribers were told of a budget last. */
 export interface Told {
@@ -36,6 +37,8 @@ export interface BudgetView extends Span {
   createdAt: Date;
   updatedAt: Date;
   spent: Picodollars;
+  /** What servers have set aside of it: for completions that run, and a little in advance. */
+  held: Picodollars;
   told: Told;
 }
 
@@ -46,98 +49,79 @@ export interface BudgetFilter {
   scope?: BudgetScope | null;
 }
 
-type Row = Omit<BudgetView, keyof Span | 'limit' | 'spent' | 'told'> & {
+type Row = Omit<BudgetView, keyof Span | 'limit' | 'spent' | 'held' | 'told'> & {
   limit: string;
   spent: string;
+  held: string;
   seenPeriod: Date | null;
   seenSpent: string;
   crossedThreshold: number;
 };
 
+/** What decides which period runs. */
+export interface PeriodClock {
+  now: Date;
+  /** An IANA name. */
+  timeZone: string;
+}
+
 /** The time as Postgres has it: that is the clock which decides periods, so that all servers agree. */
-export async function readClock(db: Pick<PrismaClient, '$queryRaw'>): Promise<Date> {
+export async function readClock(
+  db: Pick<PrismaClient, '$queryRaw'>,
+  { timeZone }: Pick<Settings, 'timeZone'>,
+): Promise<PeriodClock> {
   const [row] = await db.$queryRaw<{ now: Date }[]>`SELECT clock_timestamp() AS now`;
   if (!row) throw new Error('Postgres told no time.');
-  return row.now;
+  return { now: row.now, timeZone };
 }
 
 /**
  * Budgets in the order in which they were made, with what is spent of each in the period that `now` is in: one
- * statement, on the roll-ups. Their hours are those of the completions' admission, and every period begins with one.
- * Steps are materialized: the planner cannot tell how many rows they have, and may take one for cheap to repeat.
+ * statement. Without an allowance nothing has been spent in the period yet.
  */
 export async function readBudgets(
   db: Pick<PrismaClient, '$queryRaw'>,
   filter: BudgetFilter,
-  now: Date,
+  { now, timeZone }: PeriodClock,
 ): Promise<BudgetView[]> {
-  const periods = Object.values(BudgetPeriod).map((period) => {
-    const { startsAt, endsAt } = periodAt(period, now);
-    return { period, starts: startsAt ?? '-infinity', ends: endsAt ?? 'infinity' };
-  });
+  const periods = BUDGET_PERIODS.map((period) => ({ period, starts: startOf(periodAt(period, now, timeZone)) }));
   const rows = await db.$queryRaw<Row[]>`
-    WITH periods AS (
-      SELECT * FROM json_to_recordset(${JSON.stringify(periods)}::json)
-        AS periods (period "BudgetPeriod", starts timestamptz, ends timestamptz)
-    ), wanted AS (
-      SELECT budgets.*, starts, ends FROM budgets JOIN periods USING (period) WHERE ${condition(filter)}
-    ), counted AS MATERIALIZED (
-      SELECT wanted.id, starts, ends, s.id AS series_id
-      FROM rollup_series s CROSS JOIN LATERAL (VALUES
-          ('EVERYTHING'::"BudgetScope", '', 'COMPLETION'::"RollupSubject"),
-          ('USER', s.user_id::text, 'COMPLETION'),
-          ('API_KEY', s.api_key_id::text, 'COMPLETION'),
-          ('ROUTE', s.route_id::text, 'COMPLETION'),
-          ('PROVIDER', s.provider_id::text, 'ATTEMPT')
-        ) AS counts (scope, subject_id, subject)
-        JOIN wanted USING (scope, subject_id)
-      WHERE counts.subject = s.subject
-    ), costs AS MATERIALIZED (
-      SELECT series_id, starts, sum(cost) AS cost FROM ${filter.ownerId ? HOURS_OF_SERIES : ALL_HOURS}
-      GROUP BY series_id, starts
-    ), sums AS (
-      SELECT id, sum(cost) AS spent FROM counted JOIN costs USING (series_id, starts) GROUP BY id
-    )
     SELECT b.id, b.name, b.scope::text, nullif(b.subject_id, '') AS "subjectId", b.owner_id AS "ownerId",
       coalesce(users.email, api_keys.name, routes.slug, providers.slug) AS subject,
       b.period::text, b."limit"::text, b.enforcement::text, b.thresholds, b.version,
-      b.created_at AS "createdAt", b.updated_at AS "updatedAt", coalesce(sums.spent, 0)::text AS spent,
+      b.created_at AS "createdAt", b.updated_at AS "updatedAt",
+      coalesce(a.settled, 0)::text AS spent, coalesce(a.leased, 0)::text AS held,
       b.seen_period AS "seenPeriod", b.seen_spent::text AS "seenSpent", b.crossed_threshold AS "crossedThreshold"
-    FROM wanted b LEFT JOIN sums ON sums.id = b.id
+    FROM budgets b
+      JOIN json_to_recordset(${JSON.stringify(periods)}::json) AS periods (period "BudgetPeriod", starts timestamptz)
+        USING (period)
+      LEFT JOIN allowances a ON a.budget_id = b.id AND a.starts_at = periods.starts
       CROSS JOIN LATERAL (SELECT nullif(b.subject_id, '')::uuid AS id) AS subject
       LEFT JOIN users ON users.id = subject.id
       LEFT JOIN api_keys ON api_keys.id = subject.id
       LEFT JOIN routes ON routes.id = subject.id
       LEFT JOIN providers ON providers.id = subject.id
+    WHERE ${condition(filter)}
     ORDER BY b.id`;
-  return rows.map((row) => toView(row, now));
+  return rows.map((row) => toView(row, periodAt(row.period, now, timeZone)));
 }
-
-/** For the budgets of one user, which are about a few series out of many. */
-const HOURS_OF_SERIES = Prisma.sql`
-  (SELECT DISTINCT series_id, starts, ends FROM counted) AS spans JOIN rollups USING (series_id)
-  WHERE grain = 'HOUR' AND bucket >= (SELECT min(starts) FROM wanted) AND bucket >= starts AND bucket < ends`;
-
-/** For all others: each hour is read once for each kind of period, however many budgets there are. */
-const ALL_HOURS = Prisma.sql`
-  (SELECT DISTINCT starts, ends FROM wanted) AS spans
-    JOIN rollups ON grain = 'HOUR' AND bucket >= starts AND bucket < ends`;
 
 function condition({ id, ownerId, scope }: BudgetFilter): Prisma.Sql {
   const parts = [Prisma.sql`true`];
-  if (id) parts.push(Prisma.sql`id = ${id}::uuid`);
-  if (ownerId) parts.push(Prisma.sql`owner_id = ${ownerId}::uuid`);
-  if (scope) parts.push(Prisma.sql`scope = ${scope}::"BudgetScope"`);
+  if (id) parts.push(Prisma.sql`b.id = ${id}::uuid`);
+  if (ownerId) parts.push(Prisma.sql`b.owner_id = ${ownerId}::uuid`);
+  if (scope) parts.push(Prisma.sql`b.scope = ${scope}::"BudgetScope"`);
   return Prisma.join(parts, ' AND ');
 }
 
-function toView(row: Row, now: Date): BudgetView {
-  const { limit, spent, seenPeriod, seenSpent, crossedThreshold, ...columns } = row;
+function toView(row: Row, span: Span): BudgetView {
+  const { limit, spent, held, seenPeriod, seenSpent, crossedThreshold, ...columns } = row;
   return {
     ...columns,
-    ...periodAt(row.period, now),
+    ...span,
     limit: picodollars(BigInt(limit)),
     spent: picodollars(BigInt(spent)),
+    held: picodollars(BigInt(held)),
     told: { startsAt: seenPeriod, spent: picodollars(BigInt(seenSpent)), threshold: crossedThreshold },
   };
 }

@@ -1,7 +1,10 @@
 import type { Caller } from '../../gateway/admission/caller.ts';
+import { openAllowances } from '../../gateway/allowances/open-allowances.ts';
+import { startOf } from '../../gateway/allowances/period.ts';
 import type { Budget } from '../../generated/prisma/client.ts';
 import { ConflictError, ForbiddenError, invalid, NotFoundError } from '../../platform/errors.ts';
 import { isUuid, uuidv7 } from '../../platform/ids.ts';
+import type { Settings } from '../../platform/settings.ts';
 import type { Transaction } from '../schema/change-configuration.ts';
 import type { Services } from '../schema/context.ts';
 import { isTheirs, visibleOwner } from '../schema/owners.ts';
@@ -21,17 +24,17 @@ const TRANSACTION = { maxWait: 5_000, timeout: 30_000 };
 
 /** Budgets that the caller may see, in the order in which they were made. */
 export async function listBudgets(
-  { prisma }: Pick<Services, 'prisma'>,
+  { prisma, settings }: Pick<Services, 'prisma' | 'settings'>,
   caller: Caller,
   filter: Omit<BudgetFilter, 'ownerId'>,
 ): Promise<BudgetView[]> {
   const ownerId = visibleOwner(caller, null);
-  return readBudgets(prisma, { ...filter, ownerId }, await readClock(prisma));
+  return readBudgets(prisma, { ...filter, ownerId }, await readClock(prisma, settings));
 }
 
 /** The budget, or null when there is none that the caller may see. */
 export async function findBudget(
-  services: Pick<Services, 'prisma'>,
+  services: Pick<Services, 'prisma' | 'settings'>,
   caller: Caller,
   id: string,
 ): Promise<BudgetView | null> {
@@ -46,7 +49,7 @@ export async function findBudget(
  * @throws ValidationError, ForbiddenError, ConflictError when `version` is stale, and what `findSubject` throws.
  */
 export async function setBudget(
-  services: Pick<Services, 'prisma' | 'snapshots'>,
+  services: Pick<Services, 'prisma' | 'snapshots' | 'settings'>,
   caller: Caller,
   input: SetBudgetInput,
 ): Promise<BudgetView> {
@@ -63,7 +66,7 @@ export async function setBudget(
     const { id } = previous
       ? await tx.budget.update({ where: { id: previous.id }, data: { ...data, version: { increment: 1 } } })
       : await tx.budget.create({ data: { ...data, id: uuidv7(), subjectId: subject.id } });
-    const budget = await readBudget(tx, { id, ownerId: subject.ownerId });
+    const budget = await openBudget(tx, { id, ownerId: subject.ownerId }, services.settings);
     const { changes, told } = progressOf({ ...budget, told: toldBefore(budget, previous !== null) });
     await remember(tx, [{ id, told }]);
     await publishChanges(tx, [changeOf('SET', budget), ...changes]);
@@ -77,7 +80,7 @@ export async function setBudget(
  * @throws NotFoundError; ForbiddenError when it is not the caller's, or there is none and the caller is no admin.
  */
 export async function deleteBudget(
-  { prisma }: Pick<Services, 'prisma'>,
+  { prisma, settings }: Pick<Services, 'prisma' | 'settings'>,
   caller: Caller,
   id: string,
 ): Promise<BudgetView> {
@@ -87,18 +90,43 @@ export async function deleteBudget(
     if (!isTheirs(caller, row?.ownerId ?? null))
       throw new ForbiddenError('None of your budgets has this id; those of others are for admins.');
     if (!row) throw new NotFoundError('There is no budget with this id.');
-    const budget = await readBudget(tx, row);
+    const budget = await readBudget(tx, row, settings);
+    await changeRules(tx);
     await tx.budget.delete({ where: { id: row.id } });
     await publishChanges(tx, [changeOf('DELETED', budget)]);
     return budget;
   }, TRANSACTION);
 }
 
+/** Gives the period that runs its allowance, and the limit that the budget has now. */
+async function openBudget(
+  tx: Transaction,
+  budget: { id: string; ownerId: string | null },
+  settings: Pick<Settings, 'timeZone'>,
+): Promise<BudgetView> {
+  await changeRules(tx);
+  const { id, startsAt, endsAt } = await readBudget(tx, budget, settings);
+  await openAllowances(
+    (sql, values) => tx.$queryRawUnsafe(sql, ...values),
+    [{ budgetId: id, span: { startsAt, endsAt } }],
+  );
+  await tx.$executeRaw`
+    UPDATE allowances SET "limit" = budgets."limit" FROM budgets
+    WHERE budgets.id = ${id}::uuid AND budget_id = budgets.id AND starts_at = ${startOf({ startsAt, endsAt })}`;
+  return readBudget(tx, budget, settings);
+}
+
+/** Holds the ledger's head until the transaction ends, and makes everybody read the budgets again. */
+async function changeRules(tx: Transaction): Promise<void> {
+  await tx.$executeRaw`UPDATE ledger_head SET budgets_version = budgets_version + 1 WHERE id = 1`;
+}
+
 async function readBudget(
   tx: Transaction,
   { id, ownerId }: { id: string; ownerId: string | null },
+  settings: Pick<Settings, 'timeZone'>,
 ): Promise<BudgetView> {
-  const [budget] = await readBudgets(tx, { id, ownerId }, await readClock(tx));
+  const [budget] = await readBudgets(tx, { id, ownerId }, await readClock(tx, settings));
   if (!budget) throw new Error(`The budget ${id}, which this transaction holds, could not be read.`);
   return budget;
 }

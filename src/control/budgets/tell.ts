@@ -7,8 +7,7 @@ import { readBudgets, readClock, type Told } from './read.ts';
 /** Whoever changes budgets, or what was told of them, holds this advisory lock until the transaction ends. */
 const LOCK = 7_283_501;
 
-/** Reading years of roll-ups may take its time. */
-const TRANSACTION = { maxWait: 5_000, timeout: 60_000 };
+const TRANSACTION = { maxWait: 5_000, timeout: 30_000 };
 
 /** What the event of the topic BUDGETS holds. */
 export interface BudgetEvent {
@@ -25,11 +24,14 @@ export async function lockBudgets(tx: Transaction): Promise<void> {
  * Compares what is spent of each budget with what subscribers were told last, and tells them the rest as one event.
  * @returns NONE: there are no budgets. BUSY: somebody else is at it, who may have read before the latest commits.
  */
-export async function tellProgress({ prisma }: Pick<Services, 'prisma'>): Promise<'TOLD' | 'NONE' | 'BUSY'> {
+export async function tellProgress({
+  prisma,
+  settings,
+}: Pick<Services, 'prisma' | 'settings'>): Promise<'TOLD' | 'NONE' | 'BUSY'> {
   return prisma.$transaction(async (tx) => {
     const [turn] = await tx.$queryRaw<{ isMine: boolean }[]>`SELECT pg_try_advisory_xact_lock(${LOCK}) AS "isMine"`;
     if (!turn?.isMine) return 'BUSY';
-    const budgets = await readBudgets(tx, {}, await readClock(tx));
+    const budgets = await readBudgets(tx, {}, await readClock(tx, settings));
     const news = budgets
       .map((budget) => ({ id: budget.id, ...progressOf(budget) }))
       .filter(({ changes }) => changes.length > 0);

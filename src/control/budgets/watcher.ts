@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { periodAt } from '../../gateway/allowances/period.ts';
 import type { Services } from '../schema/context.ts';
-import { periodAt } from './period.ts';
 import { tellProgress } from './tell.ts';
 
-type WatcherServices = Pick<Services, 'prisma' | 'ledgerSeq' | 'feed' | 'log'>;
+type WatcherServices = Pick<Services, 'prisma' | 'settings' | 'ledgerSeq' | 'feed' | 'log'>;
 
 /** Between two looks. */
 const PAUSE_MS = 1_000;
@@ -93,7 +93,7 @@ export class BudgetWatcher {
   /** Every period begins at a midnight, also where nothing is spent. */
   #awaitMidnight(): void {
     const now = this.#now();
-    const { endsAt } = periodAt('DAILY', new Date(now));
+    const { endsAt } = periodAt('DAILY', new Date(now), this.#services.settings.timeZone);
     const wait = Number(endsAt) - now + MIDNIGHT_GRACE_MS;
     this.#midnight = setTimeout(() => {
       this.#wake();

@@ -3,7 +3,7 @@ import type { Log } from '../../platform/log.ts';
 import type { DrainOptions, DrainProgress } from './drain.ts';
 import { comparePositions, type Position } from './segments.ts';
 
-export type WorkerInput = Pick<DrainOptions, 'directory' | 'identity' | 'connection' | 'end'>;
+export type WorkerInput = Pick<DrainOptions, 'directory' | 'identity' | 'connection' | 'timeZone' | 'end'>;
 export type ToDrain = { type: 'GROWN'; end: Position } | { type: 'STOP' };
 export type FromDrain = { type: 'PROGRESS'; progress: DrainProgress } | { type: 'ERROR'; message: string };
 

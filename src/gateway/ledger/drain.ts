@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { SpendingPoster } from '../allowances/post-spending.ts';
 import type { RoutingFact } from '../routing/decision.ts';
 import { decodeEntry } from './decode.ts';
 import { JournalReader } from './journal-reader.ts';
@@ -32,6 +33,8 @@ export interface DrainOptions {
   directory: string;
   identity: JournalIdentity;
   connection: pg.ClientConfig;
+  /** Where the periods of budgets begin. */
+  timeZone: string;
   /** The journal's end; nothing behind it is read. */
   end: Position;
   onProgress: (progress: DrainProgress) => void;
@@ -104,12 +107,12 @@ export class Drain {
   }
 
   async #drain(client: pg.Client): Promise<void> {
-    const { directory, identity, onProgress } = this.#options;
+    const { directory, identity, timeZone, onProgress } = this.#options;
     const state = await readState(client, identity.serverId);
     const start = state.position ?? { segment: listSegments(directory)[0] ?? this.#end.segment, offset: 0 };
     const reader = new JournalReader(directory, identity, start);
     const open = new OpenCompletions();
-    const series = new SeriesIds();
+    const totals = { series: new SeriesIds(), spending: new SpendingPoster(timeZone) };
     /** Read, and not posted yet. */
     const prices = new Map<string, PriceVersion>();
     let { seq } = state;
@@ -120,7 +123,7 @@ export class Drain {
         const batch = readBatch(reader, this.#end, open, prices);
         // Facts may be large, so that they do not wait for the rows that name them.
         if (batch.attempts.length > 0 || batch.completions.length > 0 || batch.facts.length > 0) {
-          seq = await postBatch(client, identity.serverId, series, batch);
+          seq = await postBatch(client, identity.serverId, totals, batch);
           prices.clear();
           deleteSegmentsBefore(directory, batch.position);
         }

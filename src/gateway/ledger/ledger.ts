@@ -29,6 +29,8 @@ export interface LedgerOptions {
   fsync: boolean;
   /** Most bytes of the journal that wait for Postgres; at that many no completion begins. */
   maxBytes: number;
+  /** Where the periods of budgets begin. */
+  timeZone: string;
   log: Log;
 }
 
@@ -72,7 +74,7 @@ export interface Ledger extends LedgerWriter {
  * @throws JournalError when the journal is damaged, or of another database or server.
  */
 export async function openLedger(options: LedgerOptions): Promise<Ledger> {
-  const { directory, serverId, clusterId, connection, fsync, maxBytes, log } = options;
+  const { directory, serverId, clusterId, connection, fsync, maxBytes, timeZone, log } = options;
   const identity: JournalIdentity = { clusterId, serverId };
   const state = await stateInPostgres(connection, serverId);
   const last = openLastSegment(directory, identity, state.position, log);
@@ -111,7 +113,7 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
 
   const listeners = new Set<(seq: bigint) => void>();
   const thread = new DrainThread(
-    { directory, identity, connection, end: journal.end },
+    { directory, identity, connection, timeZone, end: journal.end },
     { seq: state.seq, drained: start },
     log,
     (progress, before) => {

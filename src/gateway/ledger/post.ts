@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import type { Spending, SpendingPoster } from '../allowances/post-spending.ts';
 import type { RoutingFact } from '../routing/decision.ts';
 import { LEDGER_CHANNEL } from './ledger-seq.ts';
 import type { SettledAttempt, SettledCompletion } from './open-completions.ts';
@@ -62,7 +63,7 @@ export async function readState(client: pg.ClientBase, serverId: string): Promis
 export async function postBatch(
   client: pg.ClientBase,
   serverId: string,
-  series: SeriesIds,
+  { series, spending }: Totals,
   batch: Batch,
 ): Promise<bigint> {
   const { attempts, completions } = batch;
@@ -70,7 +71,7 @@ export async function postBatch(
   const seriesIds = { completions: ids.slice(0, completions.length), attempts: ids.slice(completions.length) };
   await client.query('BEGIN');
   try {
-    const seq = await post(client, serverId, batch, seriesIds);
+    const seq = await post(client, serverId, batch, seriesIds, spending);
     await client.query('COMMIT');
     return seq;
   } catch (error) {
@@ -78,6 +79,12 @@ export async function postBatch(
     await client.query('ROLLBACK').catch(() => {});
     throw error;
   }
+}
+
+/** What keeps the sums over the ledger, and remembers from one batch to the next. */
+export interface Totals {
+  series: SeriesIds;
+  spending: SpendingPoster;
 }
 
 /** The ids of the series that the members of a batch belong to, in the same order. */
@@ -91,10 +98,11 @@ async function post(
   serverId: string,
   { attempts, completions, prices, facts, position }: Batch,
   seriesIds: BatchSeries,
+  spending: SpendingPoster,
 ): Promise<bigint> {
-  const head = await client.query<{ seq: string }>('SELECT seq::text FROM ledger_head WHERE id = 1 FOR UPDATE');
-  const before = BigInt(head.rows[0]?.seq ?? 0);
+  const { seq: before, budgetsVersion } = await lockHead(client);
   const entries: RollupEntry[] = [];
+  const spendings: Spending[] = [];
   let seq = before;
   if (completions.length > 0) {
     const known = await knownCompletions(client, completions);
@@ -111,10 +119,12 @@ async function post(
   if (facts.length > 0) await insertNamed(client, INSERT_FACTS, facts);
   if (attempts.length > 0) {
     const inserted = await insertAttempts(client, attempts);
-    for (const [index, { intent, outcome }] of attempts.entries()) {
+    for (const [index, attempt] of attempts.entries()) {
+      const { intent, outcome } = attempt;
       if (!inserted.has(intent.attemptId)) continue;
       const { startedAt } = intent.origin;
       entries.push({ seriesId: seriesIds.attempts[index] as string, startedAt, outcome });
+      spendings.push(spendingOf(attempt));
     }
   }
   if (entries.length > 0) await addRollups(client, foldRollups(entries));
@@ -123,7 +133,33 @@ async function post(
     await client.query('SELECT pg_notify($1, $2)', [LEDGER_CHANNEL, seq.toString()]);
   }
   await client.query(ADVANCE, [serverId, position.segment, position.offset]);
+  if (spendings.length > 0) await spending.post(client, spendings, budgetsVersion);
   return seq;
+}
+
+/** Holds the ledger's head until the transaction ends. */
+export async function lockHead(client: pg.ClientBase): Promise<{ seq: bigint; budgetsVersion: bigint }> {
+  const { rows } = await client.query<{ seq: string; budgetsVersion: string }>(
+    `SELECT seq::text, budgets_version::text AS "budgetsVersion" FROM ledger_head WHERE id = 1 FOR UPDATE`,
+  );
+  const head = rows[0];
+  if (!head) throw new Error('The table ledger_head has no row; run the migrations.');
+  return { seq: BigInt(head.seq), budgetsVersion: BigInt(head.budgetsVersion) };
+}
+
+/** What of an attempt counts in budgets and credits. A call with the user's own key is free of credits. */
+function spendingOf({ intent, outcome }: SettledAttempt): Spending {
+  const { userId, apiKeyId, routeId, startedAt } = intent.origin;
+  return {
+    userId,
+    apiKeyId,
+    routeId,
+    providerId: intent.providerId,
+    at: startedAt,
+    amount: outcome.cost ?? 0n,
+    creditsOf: intent.usedOwnKey ? null : userId,
+    hold: intent.hold,
+  };
 }
 
 /** Those that are in the ledger already. The head is held, so no one adds them meanwhile. */

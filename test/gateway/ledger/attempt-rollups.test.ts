@@ -14,7 +14,7 @@ import { migrate } from '../../../src/platform/database/migrate.ts';
 import { readMigrationLock, readMigrations } from '../../../src/platform/database/migration-files.ts';
 import { applyMigrations } from '../../../src/platform/database/schema-engine.ts';
 import { createDatabase } from '../../kit/database.ts';
-import { expectRollups, ledgerDatabase, PROVIDER, recordedLog } from './kit.ts';
+import { expectRollups, ledgerDatabase, PROVIDER, recordedLog, totals } from './kit.ts';
 import { type JournaledCompletion, randomCompletions } from './random-completions.ts';
 
 function batchOf(completions: readonly JournaledCompletion[]): Omit<Batch, 'position'> {
@@ -71,7 +71,7 @@ describe('the roll-ups of attempts', () => {
     const completions = randomCompletions(200, 11);
     const { attempts, completions: ended } = batchOf(completions);
     const post = (batch: Omit<Batch, 'position' | 'prices' | 'facts'>) =>
-      postBatch(database.client, 'server-1', series, {
+      postBatch(database.client, 'server-1', totals(series), {
         ...batch,
         prices: [],
         facts: [],
@@ -132,7 +132,7 @@ describe('the roll-ups of attempts', () => {
 
     // What was there already is met again by the drain, together with what is new.
     const after = batchOf(randomCompletions(50, 13));
-    await postBatch(client, 'server-1', new SeriesIds(), {
+    await postBatch(client, 'server-1', totals(), {
       attempts: [...before.attempts, ...after.attempts],
       completions: [...before.completions, ...after.completions],
       prices: [],

@@ -45,6 +45,7 @@ export async function server(database: LedgerDatabase, connection: pg.ClientConf
     start() {
       drained = { segment: 0, offset: 0 };
       drain = new Drain({
+        timeZone: 'UTC',
         directory,
         identity,
         connection,

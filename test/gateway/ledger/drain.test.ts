@@ -5,12 +5,11 @@ import { latencySlot } from '../../../src/gateway/ledger/histogram.ts';
 import { postBatch, readState } from '../../../src/gateway/ledger/post.ts';
 import { priceVersion } from '../../../src/gateway/ledger/prices.ts';
 import { listSegments, type Position } from '../../../src/gateway/ledger/segments.ts';
-import { SeriesIds } from '../../../src/gateway/ledger/series.ts';
 import { uuidv7 } from '../../../src/platform/ids.ts';
 import { picodollars } from '../../../src/platform/money.ts';
 import { until } from '../../kit/eventually.ts';
 import { expectWhole, server, write } from './drain-kit.ts';
-import { cuttableConnection, intent, ledgerDatabase, outcome, settlement } from './kit.ts';
+import { cuttableConnection, intent, ledgerDatabase, outcome, settlement, totals } from './kit.ts';
 import { attemptsOf, randomCompletions } from './random-completions.ts';
 
 describe('the drain', () => {
@@ -206,7 +205,7 @@ describe('the drain', () => {
   it('never moves the stored position back, also when a connection that was given up commits late', async () => {
     const database = await ledgerDatabase();
     const post = (position: Position) =>
-      postBatch(database.client, 'server-1', new SeriesIds(), {
+      postBatch(database.client, 'server-1', totals(), {
         attempts: [],
         completions: [],
         prices: [],

@@ -2,8 +2,7 @@ import pg from 'pg';
 import { expect, it, onTestFinished } from 'vitest';
 import { forgetFacts } from '../../../src/gateway/ledger/forget-facts.ts';
 import { postBatch } from '../../../src/gateway/ledger/post.ts';
-import { SeriesIds } from '../../../src/gateway/ledger/series.ts';
-import { ledgerDatabase } from './kit.ts';
+import { ledgerDatabase, totals } from './kit.ts';
 
 const NEVER = new AbortController().signal;
 
@@ -13,7 +12,7 @@ async function ledger(ages: Readonly<Record<string, number>>) {
   const pool = new pg.Pool({ ...database.connection, max: 3 });
   onTestFinished(() => pool.end());
   const post = (...ids: string[]) =>
-    postBatch(database.client, 'server-1', new SeriesIds(), {
+    postBatch(database.client, 'server-1', totals(), {
       ...{ attempts: [], completions: [], prices: [], position: { segment: 1, offset: 1 } },
       facts: ids.map((id) => ({ id, content: { of: id } })),
     });

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { expect, onTestFinished } from 'vitest';
+import { SpendingPoster } from '../../../src/gateway/allowances/post-spending.ts';
 import { latencySlot } from '../../../src/gateway/ledger/histogram.ts';
 import type {
   AttemptOutcome,
@@ -13,6 +14,7 @@ import type {
   Intent,
   Settlement,
 } from '../../../src/gateway/ledger/records.ts';
+import { SeriesIds } from '../../../src/gateway/ledger/series.ts';
 import type { Decision } from '../../../src/gateway/routing/decision.ts';
 import { uuidv7 } from '../../../src/platform/ids.ts';
 import { createLog } from '../../../src/platform/log.ts';
@@ -275,4 +277,9 @@ export async function cuttableConnection(connection: pg.ClientConfig) {
       state.isAway = false;
     },
   };
+}
+
+/** What a drain keeps from batch to batch. */
+export function totals(series = new SeriesIds()): { series: SeriesIds; spending: SpendingPoster } {
+  return { series, spending: new SpendingPoster('UTC') };
 }

@@ -31,6 +31,7 @@ function optionsFor(database: LedgerDatabase, changes: Partial<LedgerOptions> = 
     connection,
     fsync: false,
     maxBytes: 1 << 30,
+    timeZone: 'UTC',
     log,
     ...changes,
   };

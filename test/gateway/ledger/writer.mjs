@@ -7,7 +7,16 @@ import { createLog } from '../../../dist/platform/log.js';
 
 const { directory, serverId, clusterId, connection, fsync } = JSON.parse(process.argv[2]);
 const log = createLog({ logLevel: 'silent' });
-const ledger = await openLedger({ directory, serverId, clusterId, connection, fsync, maxBytes: 1 << 30, log });
+const ledger = await openLedger({
+  directory,
+  serverId,
+  clusterId,
+  connection,
+  fsync,
+  maxBytes: 1 << 30,
+  timeZone: 'UTC',
+  log,
+});
 const say = (line) => writeSync(1, `${line}\n`);
 const providerId = uuidv7();
 const usage = {

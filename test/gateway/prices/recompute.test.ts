@@ -38,6 +38,7 @@ it('a cost is what its row and the price that the row names make, after the jour
     connection,
     fsync: false,
     maxBytes: 1 << 30,
+    timeZone: 'UTC',
     log,
   };
   const ledger = await openLedger(options);

@@ -1,9 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
-import { periodAt } from '../../../src/control/budgets/period.ts';
-import { BudgetPeriod } from '../../../src/generated/prisma/client.ts';
+import { BUDGET_PERIODS, type BudgetPeriod, periodAt } from '../../../src/gateway/allowances/period.ts';
 
-const PERIODS = Object.values(BudgetPeriod).filter((period) => period !== 'TOTAL');
+const PERIODS = BUDGET_PERIODS.filter((period) => period !== 'TOTAL');
 const instant = fc.date({
   min: new Date('1970-01-01T00:00:00Z'),
   max: new Date('2199-12-31T23:59:59.999Z'),
@@ -11,7 +10,7 @@ const instant = fc.date({
 });
 
 function bounds(period: BudgetPeriod, at: Date): [start: Date, end: Date] {
-  const { startsAt, endsAt } = periodAt(period, at);
+  const { startsAt, endsAt } = periodAt(period, at, 'UTC');
   if (!startsAt || !endsAt) throw new Error(`${period} has no bounds`);
   return [startsAt, endsAt];
 }
@@ -62,5 +61,5 @@ test('a Sunday is the last day of its week', () => {
 });
 
 test('a total has neither beginning nor end', () => {
-  expect(periodAt('TOTAL', new Date())).toEqual({ startsAt: null, endsAt: null });
+  expect(periodAt('TOTAL', new Date(), 'UTC')).toEqual({ startsAt: null, endsAt: null });
 });
