@@ -1,4 +1,5 @@
 // Clients that send one request after the other, and remember what they saw of each answer.
+import { setTimeout as delay } from 'node:timers/promises';
 import { API_KEY } from './server.mjs';
 
 /** A whole number from `from` to `to`. */
@@ -35,12 +36,17 @@ export function startClients(url, name) {
       sightings.push(sighting);
       if (sighting.outcome === 'BROKEN') return;
       // A server that refuses at once is not asked as fast as it can.
-      if (sighting.outcome === 'FAILED') await new Promise((resolve) => setTimeout(resolve, 50));
+      if (sighting.outcome === 'FAILED') await delay(50);
     }
   };
   const running = KINDS.flatMap((kind) => Array.from({ length: kind.clients }, () => run(kind)));
   return {
     sightings,
+    /** Waits until so many requests have ended, on a slow machine not for longer than 10 s. */
+    async answered(count) {
+      for (const end = performance.now() + 10_000; sightings.length < count && performance.now() < end; )
+        await delay(5);
+    },
     /** Lets each of them finish what it has sent. */
     async stop() {
       isStopped = true;

@@ -21,7 +21,7 @@ try {
   await furnish(url, upstreams, await enforcementsOf(url));
   for (let round = 1; round <= rounds; round += 1) {
     const clients = startClients(url, `round-${round}`);
-    await delay(random(300, 1_500));
+    await clients.answered(random(1, 150));
     await server.end('SIGKILL');
     const sightings = await clients.stop();
     seen.push(...sightings);

@@ -4,21 +4,24 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** Makes one. `remove` ends what still works on it, and deletes it. */
+/** Makes one. `remove` ends what still works on it, and deletes it; so does Ctrl-C. */
 export async function dataFolder() {
   const path = await realpath(await mkdtemp(join(tmpdir(), 'signalbox-proof-')));
   // Postgres runs as another user where this one is root.
   await chmod(path, 0o711);
-  return {
-    path,
-    async remove() {
-      for (let pids = await postgresIn(path); pids.length > 0; pids = await postgresIn(path)) {
-        for (const pid of pids) kill(pid);
-        await delay(20);
-      }
-      await rm(path, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
-    },
+  const remove = async () => {
+    for (let pids = await postgresIn(path); pids.length > 0; pids = await postgresIn(path)) {
+      for (const pid of pids) kill(pid);
+      await delay(20);
+    }
+    await rm(path, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 });
   };
+  for (const signal of ['SIGINT', 'SIGTERM'])
+    process.once(signal, async () => {
+      await remove();
+      process.exit(1);
+    });
+  return { path, remove };
 }
 
 /** Process ids of Postgres: its own by its file, and on Linux those of its children too. */
