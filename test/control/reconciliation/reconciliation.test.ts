@@ -246,6 +246,9 @@ describe('a ledger with traffic', () => {
     } finally {
       await server.services.pool.query(undo);
     }
+  });
+
+  it('agrees again once all of that was taken back', async () => {
     expect(names(await examine())).toEqual([]);
   });
 
