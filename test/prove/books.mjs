@@ -75,7 +75,9 @@ function ofProviders(calls, attempts) {
   );
   for (const attempt of attempts) {
     const name = nameOf(attempt);
-    if (!got.has(name) && attempt.status !== 'INDETERMINATE' && attempt.cost !== '0')
+    // Of one that was cut off on its way nobody knows how far it got.
+    const isUncertain = ['INDETERMINATE', 'CANCELLED'].includes(attempt.status) || attempt.cost === '0';
+    if (!got.has(name) && !isUncertain)
       violations.push(`${name} is on the ledger as ${attempt.status}, but was never dispatched`);
     if (posted.get(name) > Math.max(got.get(name) ?? 0, 1))
       violations.push(`${name} is on the ledger more often than it was dispatched`);

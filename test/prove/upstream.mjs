@@ -12,10 +12,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 export async function startUpstream(provider) {
   const calls = [];
   const server = createServer({ keepAliveTimeout: 120_000 }, async (request, response) => {
-    const chunks = [];
-    for await (const chunk of request) chunks.push(chunk);
+    const text = await read(request).catch(() => null);
+    // Cut off before it was here.
+    if (text === null) return;
     if (request.method !== 'POST') return void response.writeHead(404).end();
-    const body = JSON.parse(Buffer.concat(chunks).toString());
+    const body = JSON.parse(text);
     const ask = JSON.parse(body.messages.at(-1).content);
     const call = {
       provider,
@@ -40,6 +41,12 @@ export async function startUpstream(provider) {
       server.close();
     },
   };
+}
+
+async function read(request) {
+  const chunks = [];
+  for await (const chunk of request) chunks.push(chunk);
+  return Buffer.concat(chunks).toString();
 }
 
 async function answer(response, call, ask, isStreamed) {
