@@ -17,6 +17,7 @@ import { Gateway } from './gateway/gateway.ts';
 import { forgetFacts } from './gateway/ledger/forget-facts.ts';
 import { openLedger } from './gateway/ledger/ledger.ts';
 import { LedgerSeq } from './gateway/ledger/ledger-seq.ts';
+import { deleteOldRows } from './gateway/ledger/retention.ts';
 import { SnapshotKeeper } from './gateway/snapshot/keeper.ts';
 import { startSandbox } from './gateway/upstream/sandbox/sandbox.ts';
 import { SecretBox } from './platform/crypto.ts';
@@ -101,10 +102,18 @@ export async function start(
       forgetFacts(pool, settings.decisionRetentionDays, stopping.signal).catch((error) =>
         log.warn({ err: error }, 'what old decisions were made from was not deleted'),
       );
+    const deleteOld = () => {
+      const { ledgerRetentionMonths: months } = settings;
+      return deleteOldRows(pool, { months, now: new Date(), signal: stopping.signal, log }).catch((error) =>
+        log.warn({ err: error }, 'old rows of the ledger were not all deleted; the next housekeeping goes on'),
+      );
+    };
     void forget();
+    void deleteOld();
     const housekeeping = setInterval(() => {
       ensurePartitions(pool, new Date(), log).catch((error) => log.warn({ err: error }, 'no partitions were made'));
       void forget();
+      void deleteOld();
     }, HOUSEKEEPING_EVERY_MS);
     closers.push(() => clearInterval(housekeeping));
     const seeded = await seed({ prisma, secretBox, settings, log });
@@ -114,10 +123,10 @@ export async function start(
     const { directory, serverId, release } = await dataDir.claimJournal();
     closers.push(release);
     const clusterId = await readClusterId(prisma);
-    const { journalFsync: fsync, timeZone } = settings;
+    const { journalFsync: fsync, journalMaxBytes: maxBytes, timeZone } = settings;
     const released = { leases: null as Leases | null, isDrained: false };
     closers.push(() => (released.isDrained ? released.leases?.close() : released.leases?.abandon()));
-    const ledger = await openLedger({ directory, serverId, clusterId, connection, fsync, timeZone, log });
+    const ledger = await openLedger({ directory, serverId, clusterId, connection, fsync, maxBytes, timeZone, log });
     closers.push(async () => {
       released.isDrained = (await ledger.close({ timeoutMs: DRAIN_MS })).drained;
     });
