@@ -29,6 +29,11 @@ it('fails nothing while Postgres is away, and has everything afterwards (npm run
   expect([code, text]).toEqual([0, expect.stringContaining('Proven')]);
 }, 180_000);
 
+it('passes no hard budget, and refuses nobody for whom there is room (npm run prove:budget)', async () => {
+  const { code, text } = await prove('budget', '--seconds', '12', '--callers', '50');
+  expect([code, text]).toEqual([0, expect.stringContaining('Proven')]);
+}, 180_000);
+
 it('finds what is missing, and what should not be there', async () => {
   const database = await createDatabase();
   const usage = { inputTokens: 9, outputTokens: 4 };

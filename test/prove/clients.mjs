@@ -56,7 +56,11 @@ export function startClients(url, name) {
   };
 }
 
-async function send(url, { isStreamed, leavesAfterMs, ...ask }) {
+/**
+ * Sends one request and sees what becomes of it.
+ * @param maxTokens the most that it may be answered; 100 if nothing is said
+ */
+export async function send(url, { isStreamed, leavesAfterMs, maxTokens = 100, ...ask }) {
   const sighting = { tag: ask.tag, outcome: 'BROKEN', requestId: null, usage: null, cost: null, error: null };
   const leaving = new AbortController();
   const timer = leavesAfterMs && setTimeout(() => leaving.abort(), leavesAfterMs);
@@ -72,7 +76,7 @@ async function send(url, { isStreamed, leavesAfterMs, ...ask }) {
       body: JSON.stringify({
         model: 'default',
         messages: [{ role: 'user', content: JSON.stringify(ask) }],
-        max_tokens: 100,
+        max_tokens: maxTokens,
         ...(isStreamed ? { stream: true, stream_options: { include_usage: true } } : {}),
       }),
     });
@@ -91,7 +95,8 @@ async function send(url, { isStreamed, leavesAfterMs, ...ask }) {
 
 function readWhole(response, text) {
   const body = JSON.parse(text);
-  if (response.status !== 200) return { outcome: 'FAILED', error: `${response.status} ${body.error.message}` };
+  if (response.status !== 200)
+    return { outcome: 'FAILED', status: response.status, error: `${response.status} ${body.error.message}` };
   return { outcome: 'COMPLETE', usage: toUsage(body.usage), cost: response.headers.get('x-signalbox-cost') };
 }
 

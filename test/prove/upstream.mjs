@@ -5,7 +5,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 /**
  * Starts it on a free port. It does what the last message says, as JSON: `tag` names the request, `tokens` is how long
- * the answer is, `everyMs` how long each of them takes, and `failsAt` the provider that answers 500.
+ * the answer is, `everyMs` how long each of them takes, `failsAt` the provider that answers 500, and `overbills` how many
+ * tokens it bills beyond those of the answer.
  *
  * A call is { provider, tag, inputTokens, outputTokens, outcome }; the outcome is RUNNING, COMPLETE, CUT or REFUSED.
  */
@@ -18,11 +19,12 @@ export async function startUpstream(provider) {
     if (request.method !== 'POST') return void response.writeHead(404).end();
     const body = JSON.parse(text);
     const ask = JSON.parse(body.messages.at(-1).content);
+    ask.tokens = Math.min(ask.tokens, body.max_tokens ?? ask.tokens);
     const call = {
       provider,
       tag: ask.tag,
       inputTokens: 7 + ask.tag.length,
-      outputTokens: ask.tokens,
+      outputTokens: ask.tokens + (ask.overbills ?? 0),
       outcome: 'RUNNING',
     };
     calls.push(call);
