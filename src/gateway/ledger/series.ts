@@ -13,7 +13,8 @@ export interface Series {
   user_id: string | null;
   api_key_id: string | null;
   route_id: string | null;
-  provider_id: string;
+  /** Null: usage made elsewhere, with a provider that was not known. */
+  provider_id: string | null;
   provider_slug: string;
   model: string;
   target_id: string | null;
@@ -50,6 +51,24 @@ export function seriesOfAttempt({ intent, outcome }: SettledAttempt): Series {
     model: outcome.answeredModel ?? intent.model,
     target_id: intent.targetId,
   };
+}
+
+/** What decides where usage that was made elsewhere is summed. */
+export interface UsagePlace {
+  userId: string;
+  apiKeyId: string | null;
+  /** Null: it was not known. */
+  providerId: string | null;
+  providerSlug: string;
+  model: string;
+}
+
+/** The series of usage that was made elsewhere: it counts as a completion with one attempt, which succeeded. */
+export function seriesOfUsage({ userId, apiKeyId, providerId, providerSlug, model }: UsagePlace): Series[] {
+  return (['COMPLETION', 'ATTEMPT'] as const).map((subject) => ({
+    ...{ subject, status: 'SUCCEEDED', user_id: userId, api_key_id: apiKeyId, route_id: null },
+    ...{ provider_id: providerId, provider_slug: providerSlug, model, target_id: null },
+  }));
 }
 
 /** The ids of roll-up series, the latest used ones in memory. */
