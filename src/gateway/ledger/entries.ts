@@ -75,7 +75,8 @@ export async function postEntries(
   const insert = async (statement: string, rows: readonly unknown[]) => {
     if (rows.length > 0) await client.query(statement, [JSON.stringify(rows)]);
   };
-  if (prices.length > 0) await insertPrices(client, prices);
+  const named = new Map(prices.map((price) => [price.id, price]));
+  if (named.size > 0) await insertPrices(client, [...named.values()]);
   await insert(
     INSERT_EVENTS,
     events.map((event) => usageEventRow(event, ++seq)),

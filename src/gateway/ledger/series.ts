@@ -80,7 +80,7 @@ export class SeriesIds {
    * The id of each series, in the same order; those that are new get their row.
    * Commits by itself, so that no id is remembered that a rollback took back.
    */
-  async of(client: pg.ClientBase, series: readonly Series[]): Promise<string[]> {
+  async of(client: Pick<pg.ClientBase, 'query'>, series: readonly Series[]): Promise<string[]> {
     const names = series.map(nameOf);
     const missing = new Map<string, Series>();
     for (const [index, name] of names.entries()) {
@@ -115,7 +115,10 @@ function nameOf(series: Series): string {
   return JSON.stringify(target_id === null ? name : [...name, target_id]);
 }
 
-async function upsert(client: pg.ClientBase, missing: ReadonlyMap<string, Series>): Promise<Map<string, string>> {
+async function upsert(
+  client: Pick<pg.ClientBase, 'query'>,
+  missing: ReadonlyMap<string, Series>,
+): Promise<Map<string, string>> {
   const keys = new Map([...missing.keys()].map((name) => [name, sha256Hex(name)]));
   const rows = [...missing].map(([name, series]) => ({ ...series, key: keys.get(name) as string }));
   // Servers that add the same series at the same time wait for each other in one order.
