@@ -71,6 +71,8 @@ export const UsageEventType = builder.objectRef<LoggedEvent>('UsageEvent').imple
     }),
     corrections: t.field({
       type: [CorrectionType],
+      // Hardly any event has one.
+      complexity: { field: 1, multiplier: 1 },
       description: 'What became known of it later, the oldest first; the cost is as the last one says.',
       resolve: ({ corrections }) => [...corrections],
     }),

@@ -23,6 +23,7 @@ builder.mutationFields((t) => ({
     authScopes: { completions: true },
     description:
       'Reports usage that was made elsewhere, as your own: 1 to 1,000 events, all of them or none. It joins the ledger, and counts in metrics and budgets at the time it was, also in a hard budget that has nothing left; credits do not pay for it. Several in one operation count as several requests.',
+    complexity: ({ input }) => ({ field: 1, multiplier: input.events.length }),
     args: { input: t.arg({ type: TrackUsage, required: true, description: 'The report.' }) },
     errors: outcome(
       'usage',
