@@ -204,6 +204,22 @@ test('an attempt shows what was set aside, and whether it cost more', async () =
   ]);
 });
 
+test('credits pay for what went with the system’s key, and not for usage made elsewhere', async () => {
+  const { id: userId, token } = await newUser(server, 'prepaid@example.com');
+  const { pool } = server.services;
+  await pool.query(
+    `INSERT INTO allowances (id, kind, user_id, starts_at, "limit") VALUES ($1, 'CREDITS', $1, now() - interval '1 day', 10)`,
+    [userId],
+  );
+  await logCompletion(server, [{ ...UNPRICED, userId }]);
+  await logCompletion(server, [{ ...UNPRICED, userId, usedOwnKey: true }]);
+  await track(server, [event(), event({ model: 'free-of-price' })], { token });
+  await setPrice(server, 'free-of-price', '1');
+  expect(await reprice(server, { isDryRun: false })).toMatchObject({ attempts: 2, events: 1 });
+  const { rows } = await pool.query('SELECT settled::text FROM allowances WHERE user_id = $1', [userId]);
+  expect(rows).toEqual([{ settled: '1500000000' }]);
+});
+
 test('a range is 366 days at most, and not empty', async () => {
   const to = new Date();
   for (const from of [to, new Date(Number(to) - 367 * 86_400_000)]) {
