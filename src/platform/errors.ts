@@ -121,13 +121,23 @@ export interface Shortage {
 export class BudgetExceededError extends SignalboxError {
   readonly code = 'BUDGET_EXCEEDED';
   readonly budgetId: string;
+  readonly scope: string;
+  /** Who may see the budget besides admins. */
+  readonly ownerId: string | null;
   readonly shortage: Shortage;
   /** When the next period begins; null: never. */
   readonly resetsAt: Date | null;
 
-  constructor(message: string, budgetId: string, shortage: Shortage, resetsAt: Date | null) {
+  constructor(
+    message: string,
+    budget: { id: string; scope: string; ownerId: string | null },
+    shortage: Shortage,
+    resetsAt: Date | null,
+  ) {
     super(message);
-    this.budgetId = budgetId;
+    this.budgetId = budget.id;
+    this.scope = budget.scope;
+    this.ownerId = budget.ownerId;
     this.shortage = shortage;
     this.resetsAt = resetsAt;
   }
