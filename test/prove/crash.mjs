@@ -6,7 +6,7 @@ import { compare } from './books.mjs';
 import { random, startClients } from './clients.mjs';
 import { dataFolder } from './folder.mjs';
 import { conclude, count, option, say } from './report.mjs';
-import { drained, enforcementsOf, examine, furnish, startServer } from './server.mjs';
+import { drained, enforcementsOf, examine, furnish, grantCredits, startServer } from './server.mjs';
 import { startUpstream } from './upstream.mjs';
 
 const rounds = option('--rounds', 50);
@@ -19,6 +19,7 @@ try {
   let server = startServer(env);
   let url = await server.ready();
   await furnish(url, upstreams, await enforcementsOf(url));
+  await grantCredits(url);
   for (let round = 1; round <= rounds; round += 1) {
     const clients = startClients(url, `round-${round}`);
     await clients.answered(random(1, 150));
@@ -39,13 +40,8 @@ try {
     url = await server.ready();
     say(`round ${round} of ${rounds}: killed in the middle of ${count(sightings)}${note}`);
   }
-  // Also the last start has to close what the one before left open.
   await drained(url);
   const calls = Object.values(upstreams).flatMap((upstream) => upstream.calls);
-  await server.end('SIGTERM');
-
-  server = startServer(env);
-  await server.ready();
   const books = await compare(await runningEmbeddedPostgres(folder.path), seen, calls);
   const doctor = await examine(env);
   await server.end('SIGTERM');

@@ -7,13 +7,14 @@ import { fileURLToPath } from 'node:url';
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const PATIENCE_MS = 90_000;
 
+const ADMIN = 'admin@signalbox.local';
 export const API_KEY = `sbx_${'p'.repeat(40)}`;
 
 const { PATH = '', HOME = '', TMPDIR } = process.env;
 /** Nothing of who runs this. */
 const MACHINE = { PATH, HOME, ...(TMPDIR ? { TMPDIR } : {}) };
 const SETTINGS = {
-  ...{ PORT: '0', BOOTSTRAP_API_KEY: API_KEY, ADMIN_PASSWORD: 'of the proof', LOG_LEVEL: 'warn' },
+  ...{ PORT: '0', BOOTSTRAP_API_KEY: API_KEY, ADMIN_PASSWORD: 'of the proof', ADMIN_EMAIL: ADMIN, LOG_LEVEL: 'warn' },
   ...{ PROVIDER_TESTS: 'off', PROVIDER_PROBE_INTERVAL_SECONDS: '0', CIRCUIT_PROBE_SECONDS: '0' },
 };
 
@@ -89,7 +90,7 @@ function mutate(url, name, type, input) {
 }
 
 /**
- * Makes these upstreams the providers of the route `default`, tried in this order, and sets budgets and credits that no
+ * Makes these upstreams the providers of the route `default`, tried in this order, and sets budgets that no
  * load here uses up.
  * @param enforcements of the budgets, SOFT or HARD
  */
@@ -104,6 +105,13 @@ export async function furnish(url, upstreams, enforcements) {
     await mutate(url, 'setBudget', 'SetBudgetInput', {
       ...{ scope: index === 0 ? 'EVERYTHING' : 'USER', period: 'MONTHLY', limit: '1000', enforcement },
     });
+}
+
+/** Gives the admin credits, if this version knows any. */
+export async function grantCredits(url) {
+  const { __type } = await ask(url, '{ __type(name: "Mutation") { fields { name } } }');
+  if (!__type.fields.some(({ name }) => name === 'grantCredits')) return;
+  await mutate(url, 'grantCredits', 'GrantCreditsInput', { userId: ADMIN, amount: '1000' });
 }
 
 /** A budget of each kind that this version knows. */

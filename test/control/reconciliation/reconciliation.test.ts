@@ -50,6 +50,21 @@ beforeAll(async () => {
   await sql('UPDATE ledger_head SET budgets_version = budgets_version + 1');
   for (let round = 0; round < 12; round += 1) await send({ stream: round % 2 === 0, seed: round % 10 });
   await server.services.ledger.drained();
+  const used = { inputTokens: 1_000, outputTokens: 10 };
+  await must('trackUsage', 'TrackUsageInput', {
+    events: [
+      { provider: 'steady', model: 'm', ...used, cachedTokens: 300, latencyMs: 25 },
+      { provider: 'elsewhere', model: 'unknown', ...used },
+    ],
+  });
+  // Two prices later every attempt and event of the model has two corrections.
+  const model = await server.services.prisma.model.findFirstOrThrow({ where: { provider: { slug: 'steady' } } });
+  const day = 24 * 3_600_000;
+  const span = { from: new Date(Date.now() - day).toISOString(), to: new Date(Date.now() + day).toISOString() };
+  for (const inputPrice of ['4', '0.5']) {
+    await must('updateModel', 'UpdateModelInput', { id: model.id, inputPrice, outputPrice: '9' });
+    await must('repriceUsage', 'RepriceUsageInput', { ...span, includePriced: true, isDryRun: false });
+  }
 }, 60_000);
 afterAll(async () => {
   for (const close of closers) await close();
@@ -88,12 +103,14 @@ async function examine(): Promise<Finding[]> {
 const names = (findings: readonly Finding[]) =>
   findings.flatMap(({ name, wrong }) => (wrong.length > 0 ? [name] : [])).sort();
 
-const ONE_ATTEMPT = `(SELECT id FROM attempts WHERE status = 'SUCCEEDED' AND provider_slug = 'steady' ORDER BY id LIMIT 1)`;
-const ONE_COMPLETION = `(SELECT id FROM completions WHERE attempt_count = 2 ORDER BY id LIMIT 1)`;
+/** Of the provider whose price stays. */
+const ONE_ATTEMPT = `(SELECT id FROM attempts WHERE status = 'SUCCEEDED' AND provider_slug = 'failing' ORDER BY id LIMIT 1)`;
+const ONE_COMPLETION = `(SELECT completion_id FROM attempts WHERE id = ${ONE_ATTEMPT})`;
 const ONE_HOUR = `(grain, bucket, series_id) = (SELECT grain, bucket, series_id FROM rollups r
   JOIN rollup_series s ON s.id = r.series_id WHERE grain = 'HOUR' AND subject = 'ATTEMPT' AND status = 'SUCCEEDED' ORDER BY s.id LIMIT 1)`;
 const ONE_MINUTE = `(grain, bucket, series_id) = (SELECT grain, bucket, series_id FROM rollups r
   JOIN rollup_series s ON s.id = r.series_id WHERE grain = 'MINUTE' AND subject = 'COMPLETION' ORDER BY s.id, bucket LIMIT 1)`;
+const LAST_CORRECTION = `(SELECT id FROM corrections WHERE attempt_id IS NOT NULL ORDER BY seq DESC LIMIT 1)`;
 const HOURS = 'sums of attempts by the hour';
 const ALL_SUMS = ['hour', 'minute'].flatMap((grain) => [
   `sums of attempts by the ${grain}`,
@@ -111,7 +128,7 @@ const TAMPERINGS: [what: string, change: string, undo: string, told: string[]][]
   [
     'the number of attempts',
     `UPDATE completions SET attempt_count = 3 WHERE id = ${ONE_COMPLETION}`,
-    `UPDATE completions SET attempt_count = 2 WHERE attempt_count = 3`,
+    `UPDATE completions SET attempt_count = 1 WHERE attempt_count = 3`,
     ['completions and their attempts'],
   ],
   [
@@ -162,6 +179,32 @@ const TAMPERINGS: [what: string, change: string, undo: string, told: string[]][]
     `UPDATE rollup_latencies SET count = count + 1 WHERE ${ONE_MINUTE}`,
     `UPDATE rollup_latencies SET count = count - 1 WHERE ${ONE_MINUTE}`,
     ['sums of completions by the minute'],
+  ],
+  [
+    'what a correction adds',
+    'UPDATE corrections SET difference = difference + 1 WHERE seq = (SELECT max(seq) FROM corrections)',
+    'UPDATE corrections SET difference = difference - 1 WHERE seq = (SELECT max(seq) FROM corrections)',
+    ['corrections and what they correct'],
+  ],
+  [
+    'what a correction says that it cost',
+    `UPDATE corrections SET cost = cost + 1 WHERE id = ${LAST_CORRECTION}`,
+    `UPDATE corrections SET cost = cost - 1 WHERE id = ${LAST_CORRECTION}`,
+    [
+      ...[
+        'corrections and what they correct',
+        'costs by usage and price',
+        'spending of budgets',
+        'spending of credits',
+      ],
+      ...ALL_SUMS,
+    ],
+  ],
+  [
+    'the tokens of usage made elsewhere',
+    `UPDATE usage_events SET output_tokens = output_tokens + 1 WHERE provider_slug = 'elsewhere'`,
+    `UPDATE usage_events SET output_tokens = output_tokens - 1 WHERE provider_slug = 'elsewhere'`,
+    ALL_SUMS,
   ],
   [
     'the number of the head',
@@ -253,10 +296,7 @@ describe('a ledger with traffic', () => {
   });
 
   it('agrees while a completion runs of which an attempt is on the ledger already', async () => {
-    const [attempt] = await sql(
-      `SELECT a.completion_id AS id FROM attempts a WHERE number = 2 ORDER BY a.id DESC LIMIT 1`,
-    );
-    await sql('CREATE TABLE set_aside AS SELECT * FROM completions WHERE id = $1', [attempt?.id]);
+    await sql(`CREATE TABLE set_aside AS SELECT * FROM completions WHERE id = ${ONE_COMPLETION}`);
     // As it is before its end: its attempts are there and counted, and the completion is not.
     const subtract = (sign: number) => `
       UPDATE rollups r SET requests = requests + ${sign}, cost = r.cost + ${sign} * c.cost,

@@ -36,6 +36,8 @@ const ACCESS: Record<string, Scope> = {
   'Query.models': 'public',
   'Query.budgets': 'user',
   'Query.budget': 'user',
+  'Query.usageEvents': 'user',
+  'Query.unpricedUsage': 'admin',
   'Query.route': 'admin',
   'Query.routes': 'admin',
   'Query.explainRoute': 'admin',
@@ -72,6 +74,8 @@ const ACCESS: Record<string, Scope> = {
   'Mutation.setTrafficSplit': 'admin',
   'Mutation.recordComparison': 'admin',
   'Mutation.complete': 'completions',
+  'Mutation.trackUsage': 'completions',
+  'Mutation.repriceUsage': 'admin',
   'Subscription.completion': 'completions',
   'Subscription.metricsUpdated': 'user',
   'Subscription.configurationChanged': 'admin',
@@ -158,7 +162,7 @@ async function fingerprint() {
   const { rows } = await server.services.pool.query(
     `SELECT (SELECT version FROM configuration), (SELECT revision FROM accounts_head), (SELECT count(*) FROM api_keys),
             (SELECT count(*) FROM completions), (SELECT seq FROM event_head), (SELECT count(*) FROM budgets),
-            (SELECT count(*) FROM user_provider_keys), (SELECT count(*) FROM comparisons)`,
+            (SELECT count(*) FROM user_provider_keys), (SELECT count(*) FROM comparisons), (SELECT seq FROM ledger_head)`,
   );
   return rows;
 }
