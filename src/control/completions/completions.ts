@@ -1,5 +1,6 @@
 import {
   AuthenticationError,
+  ConflictError,
   ContentFilterError,
   ContextLengthError,
   ForbiddenError,
@@ -25,6 +26,8 @@ import { CompletionType } from './types.ts';
 
 export { CorrectionType } from './correction-type.ts';
 export { type CompletionFilter, completionFilterFields, visibleFilter } from './filter.ts';
+export type { LoggedRequest } from './logged-request.ts';
+export { conflictingRequest } from './request-conflict.ts';
 export { RequestTail } from './request-tail.ts';
 export { RequestStatusEnum } from './types.ts';
 export { CostSourceEnum } from './usage-type.ts';
@@ -34,7 +37,7 @@ builder.mutationField('complete', (t) =>
     type: CompletionType,
     authScopes: { completions: true },
     description:
-      'Makes a completion and returns the whole answer. When the client leaves, the upstream call stops. Several in one operation count as several requests.',
+      'Makes a completion and returns the whole answer. When the client leaves, the upstream call stops, or goes on for a while if it has a `requestId`. Several in one operation count as several requests.',
     args: { input: t.arg({ type: CompletionInputType, required: true, description: 'What to complete.' }) },
     errors: directOutcome(
       ValidationError,
@@ -43,6 +46,7 @@ builder.mutationField('complete', (t) =>
       ProviderNotFoundError,
       AuthenticationError,
       ForbiddenError,
+      ConflictError,
       RateLimitedError,
       ContextLengthError,
       ContentFilterError,
@@ -62,7 +66,8 @@ builder.subscriptionField('completion', (t) =>
   t.field({
     type: CompletionEventType,
     authScopes: { completions: true },
-    description: 'Makes a completion and streams its answer. Unsubscribing stops the upstream call at once.',
+    description:
+      'Makes a completion and streams its answer. Unsubscribing stops the upstream call at once. With a `requestId`, a lost connection does so only after `RESUME_GRACE` seconds: subscribe again with the same input and `resumeFrom` until then.',
     args: { input: t.arg({ type: CompletionInputType, required: true, description: 'What to complete.' }) },
     subscribe: (_root, { input }, context) => streamCompletion(context, input),
     resolve: (event) => event,

@@ -1,9 +1,10 @@
 import fc from 'fast-check';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { LEASES_CHANNEL } from '../../../src/gateway/allowances/lease-statements.ts';
+import { LEASES_CHANNEL, writeOffLost } from '../../../src/gateway/allowances/lease-statements.ts';
 import { uuidv7 } from '../../../src/platform/ids.ts';
 import { createDatabase, type TestDatabase } from '../../kit/database.ts';
+import { until } from '../../kit/eventually.ts';
 import { Server, USER } from './model.ts';
 
 /** More with LEASE_RUNS. */
@@ -68,14 +69,19 @@ interface Standing {
 }
 
 async function standing(): Promise<Standing> {
-  const { rows } = await pool.query('SELECT "limit"::text, settled::text, leased::text FROM allowances');
-  const leases = await pool.query(
-    'SELECT server_id, amount::text FROM leases JOIN lease_holders h ON h.id = holder_id ORDER BY 1',
+  // In one statement: what is idle is given back at any time.
+  const { rows } = await pool.query(
+    `SELECT "limit"::text, settled::text, leased::text, (SELECT coalesce(json_agg(json_build_object(
+       'server', server_id, 'amount', amount::text)), '[]') FROM leases JOIN lease_holders h ON h.id = holder_id) AS leases
+     FROM allowances`,
   );
-  const { limit = '0', settled = '0', leased = '0' } = rows[0] ?? {};
+  const { limit = '0', settled = '0', leased = '0', leases = [] } = rows[0] ?? {};
   return {
     ...{ limit: BigInt(limit), settled: BigInt(settled), leased: BigInt(leased) },
-    leases: leases.rows.map(({ server_id, amount }) => ({ server: server_id, amount: BigInt(amount) })),
+    leases: (leases as { server: string; amount: string }[]).map((lease) => ({
+      ...lease,
+      amount: BigInt(lease.amount),
+    })),
   };
 }
 
@@ -157,7 +163,7 @@ describe('leases of a hard budget', () => {
         const { leased, leases } = await standing();
         expect({ leased, leases }).toEqual({ leased: 0n, leases: [] });
       }),
-      { numRuns: RUNS },
+      { numRuns: RUNS, endOnFailure: true },
     );
   }, 120_000);
 
@@ -180,7 +186,45 @@ describe('leases of a hard budget', () => {
           if (percent % 7 === 0) await (servers[(server + 1) % 3] as Server).drain();
         }
       }),
-      { numRuns: RUNS },
+      { numRuns: RUNS, endOnFailure: true },
     );
   }, 120_000);
+});
+
+describe('the lease of a server that is gone', () => {
+  it('stays its own for 20 minutes, then is taken for spent, and is put right when its journal comes after all', async () => {
+    const [gone, other] = (await begin(1_000n, 2)) as [Server, Server];
+    await gone.send(100n, 300);
+    await gone.crash(50);
+    expect(await writeOffLost(pool)).toEqual([]);
+    expect(await other.send(100n, 700)).toMatchObject({ outputTokens: 500 });
+    other.settle(0, 0);
+
+    await pool.query(
+      "UPDATE lease_holders SET renewed_at = now() - interval '21 minutes' WHERE server_id = 'server-0'",
+    );
+    expect(await writeOffLost(pool)).toMatchObject([{ serverId: 'server-0', amount: '400' }]);
+    expect(await writeOffLost(pool)).toEqual([]);
+    expect(await standing()).toMatchObject({ settled: 400n });
+
+    await gone.start();
+    await until(async () => (await standing()).settled === 200n, 'what was written off comes back');
+    const { rows } = await pool.query('SELECT amount::text FROM write_offs ORDER BY id');
+    expect(rows.map(({ amount }) => amount)).toEqual(['400', '-400']);
+    await other.leases?.close();
+    await gone.leases?.close();
+    expect(await standing()).toEqual({ limit: 1_000n, settled: 200n, leased: 0n, leases: [] });
+  });
+});
+
+describe('the database', () => {
+  it('grants nothing above the limit, whoever asks and however, and settles whatever is a fact', async () => {
+    await begin(1_000n, 1);
+    await (servers[0] as Server).send(1n, 1);
+    await expect(pool.query('UPDATE allowances SET leased = leased + 1000')).rejects.toMatchObject({
+      constraint: 'allowances_guard_grant',
+    });
+    await pool.query('UPDATE allowances SET settled = 5000');
+    await expect(pool.query('UPDATE allowances SET leased = leased + 1')).rejects.toMatchObject({ code: '23514' });
+  });
 });
