@@ -44,18 +44,19 @@ export function usageOf(reported: ReportedEvent): Usage {
 }
 
 /**
- * The first event of each key.
+ * Which event of a report is recorded in the place of each: the first one under its key, or itself.
  * @throws ConflictError when a later one under the same key has other content.
  */
-export function firstOfKeys(prepared: readonly Prepared[]): ReadonlyMap<string, Prepared> {
-  const first = new Map<string, Prepared>();
+export function firstsOf(prepared: readonly Prepared[]): (one: Prepared) => Prepared {
+  const firsts = new Map<string, Prepared>();
   for (const one of prepared) {
     const { key } = one.event;
-    const earlier = key && first.get(key.key);
-    if (key && !earlier) first.set(key.key, one);
-    else if (key && earlier) assertSame(key, earlier.event.key?.fingerprint);
+    if (!key) continue;
+    const first = firsts.get(key.key) ?? one;
+    assertSame(key, first.event.key?.fingerprint);
+    firsts.set(key.key, first);
   }
-  return first;
+  return (one) => firsts.get(one.event.key?.key ?? '') ?? one;
 }
 
 /** @throws ConflictError when other content has the key. */

@@ -6,6 +6,7 @@ import type { Context, Services } from '../schema/context.ts';
 import { accountOf } from '../schema/owners.ts';
 import { parseInput } from '../schema/parse-input.ts';
 import { findProvider } from './find-called.ts';
+import { posting } from './posting.ts';
 import { type Pricing, priceAttempts, priceEvents } from './price-again.ts';
 import { type RepriceInput, repriceInput } from './reprice-input.ts';
 import { readAttempts, readEventPlaces, type UsePlace, type Wanted } from './reprice-rows.ts';
@@ -84,12 +85,14 @@ async function priceBatch(
   await price(pool, pricing, ids, foreseen, null);
   if (isDryRun || foreseen.isEmpty) return foreseen;
   const tally = new Tally();
-  const seq = await inTransaction(pool, async (client) => {
-    const head = await lockHead(client);
-    const entries: Entries = noEntries();
-    await price(client, pricing, ids, tally, entries);
-    return postEntries(client, spending, head, entries);
-  });
+  const seq = await posting.run(() =>
+    inTransaction(pool, async (client) => {
+      const head = await lockHead(client);
+      const entries: Entries = noEntries();
+      await price(client, pricing, ids, tally, entries);
+      return postEntries(client, spending, head, entries);
+    }),
+  );
   ledgerSeq.advance(seq);
   return tally;
 }

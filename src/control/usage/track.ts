@@ -13,7 +13,8 @@ import { accountOf } from '../schema/owners.ts';
 import { parseInput } from '../schema/parse-input.ts';
 import { type LoggedEvent, readEvents } from './event-rows.ts';
 import { LIMITS, type ReportedEvent, type TrackUsageInput, trackUsageInput } from './input.ts';
-import { assertSame, firstOfKeys, type Prepared, prepare } from './reported.ts';
+import { posting } from './posting.ts';
+import { assertSame, firstsOf, type Prepared, prepare } from './reported.ts';
 import { readResolutions, resolveAttempts } from './resolve.ts';
 
 /** What became of one reported event. */
@@ -48,30 +49,26 @@ export async function trackUsage(
   const reporter = { userId: account.id, apiKeyId: caller.kind === 'API_KEY' ? caller.key.id : null };
   const prepared = events.map((event) => (isEvidence(event) ? null : prepare(event, reporter, snapshots.current, now)));
   const usage = prepared.filter((one) => one !== null);
-  const first = firstOfKeys(usage);
-  const entriesOf = await sumUp(pool, usage);
-
-  const { seq, results } = await inTransaction(pool, async (client) => {
-    const head = await lockHead(client);
-    const known = await readKeys(client, account.id, [...first.values()]);
-    const isFirst = (one: Prepared) => !one.event.key || first.get(one.event.key.key) === one;
-    const recorded = usage.filter((one) => isFirst(one) && !(one.event.key && known.has(one.event.key.key)));
-    const entries = entriesOf(recorded);
-    const resolved = await resolveAttempts(client, snapshots.current, account.id, events.map(evidenceOf), entries);
-    const seq = await postEntries(client, new SpendingPoster(settings.timeZone), head, entries);
-
-    const isRecorded = new Set(recorded);
-    const ids = prepared.map((one) => {
-      const { key, id } = one?.event ?? { key: null, id: null };
-      return key ? (known.get(key.key) ?? first.get(key.key)?.event.id ?? id) : id;
+  const firstOf = firstsOf(usage);
+  const { seq, results } = await posting.run(async () => {
+    const entriesOf = await sumUp(pool, usage);
+    return inTransaction(pool, async (client) => {
+      const head = await lockHead(client);
+      const known = await readKeys(client, account.id, usage);
+      const idOf = (one: Prepared) => known.get(one.event.key?.key ?? '') ?? firstOf(one).event.id;
+      const isDuplicate = (one: Prepared) => idOf(one) !== one.event.id;
+      const entries = entriesOf(usage.filter((one) => !isDuplicate(one)));
+      const evidence = events.map((event) => (isEvidence(event) ? event : null));
+      const resolutions = await resolveAttempts(client, snapshots.current, account.id, evidence, entries);
+      const seq = await postEntries(client, new SpendingPoster(settings.timeZone), head, entries);
+      const eventOf = await readLogged(client, usage.map(idOf));
+      const resolutionOf = await readResolutions(client, resolutions);
+      const results = prepared.map((one, index): TrackedEvent => {
+        if (!one) return { event: null, ...resolutionOf(resolutions[index]) };
+        return { event: eventOf(idOf(one)), correction: null, isDuplicate: isDuplicate(one) };
+      });
+      return { seq, results };
     });
-    const logged = await readLogged(client, ids);
-    const corrections = await readResolutions(client, resolved);
-    const results = prepared.map((one, index): TrackedEvent => {
-      if (one) return { event: logged(ids[index]), correction: null, isDuplicate: !isRecorded.has(one) };
-      return { event: null, ...corrections(resolved[index]) };
-    });
-    return { seq, results };
   });
   ledgerSeq.advance(seq);
   return results;
@@ -87,10 +84,6 @@ function oldestAt(now: number, retentionMonths: number): number {
 
 function isEvidence({ attemptId }: ReportedEvent): boolean {
   return Boolean(attemptId);
-}
-
-function evidenceOf(event: ReportedEvent): ReportedEvent | null {
-  return isEvidence(event) ? event : null;
 }
 
 /**
@@ -143,15 +136,11 @@ async function readKeys(
 }
 
 /** @throws ConflictError when an event is gone whose key is not. */
-async function readLogged(
-  client: PoolClient,
-  ids: readonly (string | null)[],
-): Promise<(id: string | null | undefined) => LoggedEvent> {
-  const values = [...new Set(ids.filter((id) => id !== null))];
-  const events = await readEvents(client, { sql: 'WHERE e.id = ANY($1::uuid[])', values: [values] });
+async function readLogged(client: PoolClient, ids: readonly string[]): Promise<(id: string) => LoggedEvent> {
+  const events = await readEvents(client, { sql: 'WHERE e.id = ANY($1::uuid[])', values: [ids] });
   const byId = new Map(events.map((event) => [event.id, event]));
   return (id) => {
-    const event = id && byId.get(id);
+    const event = byId.get(id);
     if (event) return event;
     throw new ConflictError('An idempotencyKey was used for an event that is no longer kept. Use a new key.');
   };

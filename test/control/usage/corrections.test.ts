@@ -1,5 +1,8 @@
+import type { QueryResultRow } from 'pg';
 import { afterAll, beforeEach, expect, test } from 'vitest';
+import { readVariantSamples } from '../../../src/control/experiments/variant-samples.ts';
 import type { Usage } from '../../../src/gateway/ledger/prices.ts';
+import { uuidv7 } from '../../../src/platform/ids.ts';
 import { type Credential, startServer, type TestServer } from '../../kit/server.ts';
 import { newUser, set } from '../budgets/kit.ts';
 import { expectAgreement } from './agree.ts';
@@ -218,6 +221,20 @@ test('credits pay for what went with the system’s key, and not for usage made 
   expect(await reprice(server, { isDryRun: false })).toMatchObject({ attempts: 2, events: 1 });
   const { rows } = await pool.query('SELECT settled::text FROM allowances WHERE user_id = $1', [userId]);
   expect(rows).toEqual([{ settled: '1500000000' }]);
+});
+
+test('an experiment counts what its calls cost as corrected', async () => {
+  const targetId = uuidv7();
+  await logCompletion(server, [{ ...UNPRICED, targetId }]);
+  await logCompletion(server, [{ ...PRICED, targetId }]);
+  const span = { grain: 'MINUTE' as const, from: new Date(Date.now() - 3_600_000), to: new Date(Date.now() + 60_000) };
+  const query = <Row extends QueryResultRow>(sql: string, values: unknown[]) =>
+    server.services.pool.query<Row>(sql, values);
+  const costs = async () => (await readVariantSamples(query, span, [targetId])).get(targetId)?.cost;
+  expect(await costs()).toMatchObject({ count: 1, mean: 2_000_000_000 });
+  await setPrice(server, 'free-of-price', '4');
+  await reprice(server, { isDryRun: false });
+  expect(await costs()).toMatchObject({ count: 2, mean: 4_000_000_000 });
 });
 
 test('a range is 366 days at most, and not empty', async () => {

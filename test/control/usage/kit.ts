@@ -131,6 +131,7 @@ export interface Call extends Partial<Omit<AttemptOutcome, 'cost'>> {
   userId?: string;
   usedOwnKey?: boolean;
   held?: bigint;
+  targetId?: string;
 }
 
 /** Puts a completion with calls to the shop on the ledger: all but the last failed over. Returns what the last intended. */
@@ -140,10 +141,13 @@ export async function logCompletion(server: TestServer, calls: readonly Call[]):
   const admin = await prisma.user.findFirstOrThrow({ where: { role: 'ADMIN' } });
   const { origin } = intent({}, { userId: calls[0]?.userId ?? admin.id });
   const intents: Intent[] = [];
-  for (const [index, { model = 'm', usedOwnKey = false, held, userId: _, cost, ...changes }] of calls.entries()) {
+  for (const [
+    index,
+    { model = 'm', usedOwnKey = false, held, targetId = null, userId: _, cost, ...changes },
+  ] of calls.entries()) {
     const hold = held === undefined ? null : { holderId: origin.completionId, allowanceIds: [], amount: held as never };
     const of: Intent = {
-      ...intent({ number: index + 1, providerId, providerSlug: 'shop', model, usedOwnKey }),
+      ...intent({ number: index + 1, providerId, providerSlug: 'shop', model, usedOwnKey, targetId }),
       ...{ origin, hold },
     };
     intents.push(of);
