@@ -1,11 +1,12 @@
 import type { Caller } from '../../gateway/admission/caller.ts';
+import { changeRules } from '../../gateway/allowances/change-rules.ts';
 import { openAllowances } from '../../gateway/allowances/open-allowances.ts';
 import { startOf } from '../../gateway/allowances/period.ts';
 import type { Budget } from '../../generated/prisma/client.ts';
 import { ConflictError, ForbiddenError, invalid, NotFoundError } from '../../platform/errors.ts';
 import { isUuid, uuidv7 } from '../../platform/ids.ts';
 import type { Settings } from '../../platform/settings.ts';
-import type { Transaction } from '../schema/change-configuration.ts';
+import { queryIn, type Transaction } from '../schema/change-configuration.ts';
 import type { Services } from '../schema/context.ts';
 import { isTheirs, visibleOwner } from '../schema/owners.ts';
 import { parseInput } from '../schema/parse-input.ts';
@@ -62,6 +63,7 @@ export async function setBudget(
     const previous = await tx.budget.findUnique({ where: { scope_subjectId_period: key } });
     assertVersion(previous, version ?? null);
     if (!previous) await assertRoom(tx, subject.ownerId);
+    await changeRules(queryIn(tx));
     const data = { ...columns, limit: columns.limit.toString(), ownerId: subject.ownerId };
     const { id } = previous
       ? await tx.budget.update({ where: { id: previous.id }, data: { ...data, version: { increment: 1 } } })
@@ -91,34 +93,25 @@ export async function deleteBudget(
       throw new ForbiddenError('None of your budgets has this id; those of others are for admins.');
     if (!row) throw new NotFoundError('There is no budget with this id.');
     const budget = await readBudget(tx, row, settings);
-    await changeRules(tx);
+    await changeRules(queryIn(tx));
     await tx.budget.delete({ where: { id: row.id } });
     await publishChanges(tx, [changeOf('DELETED', budget)]);
     return budget;
   }, TRANSACTION);
 }
 
-/** Gives the period that runs its allowance, and the limit that the budget has now. */
+/** Gives the period that runs its allowance, and the limit that the budget has now. The ledger's head is held. */
 async function openBudget(
   tx: Transaction,
   budget: { id: string; ownerId: string | null },
   settings: Pick<Settings, 'timeZone'>,
 ): Promise<BudgetView> {
-  await changeRules(tx);
   const { id, startsAt, endsAt } = await readBudget(tx, budget, settings);
-  await openAllowances(
-    (sql, values) => tx.$queryRawUnsafe(sql, ...values),
-    [{ budgetId: id, span: { startsAt, endsAt } }],
-  );
+  await openAllowances(queryIn(tx), [{ budgetId: id, span: { startsAt, endsAt } }]);
   await tx.$executeRaw`
     UPDATE allowances SET "limit" = budgets."limit" FROM budgets
     WHERE budgets.id = ${id}::uuid AND budget_id = budgets.id AND starts_at = ${startOf({ startsAt, endsAt })}`;
   return readBudget(tx, budget, settings);
-}
-
-/** Holds the ledger's head until the transaction ends, and makes everybody read the budgets again. */
-async function changeRules(tx: Transaction): Promise<void> {
-  await tx.$executeRaw`UPDATE ledger_head SET budgets_version = budgets_version + 1 WHERE id = 1`;
 }
 
 async function readBudget(

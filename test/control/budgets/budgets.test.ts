@@ -6,7 +6,19 @@ import { toUsd } from '../../../src/platform/money.ts';
 import { type Credential, startServer, type TestServer } from '../../kit/server.ts';
 import { chunk, connectProviders, events, startUpstream, type Upstream } from '../../kit/upstream.ts';
 import { executeWith } from '../execute.ts';
-import { BUDGET, budgets, newKey, newUser, type Person, set, spend, startTill, trySet } from './kit.ts';
+import {
+  BUDGET,
+  budgets,
+  deleteBudgets,
+  newKey,
+  newUser,
+  type Person,
+  post,
+  set,
+  spend,
+  startTill,
+  trySet,
+} from './kit.ts';
 
 let server: TestServer;
 let upstreams: { shaky: Upstream; till: Upstream };
@@ -32,7 +44,7 @@ afterAll(async () => {
   await upstreams.till.close();
 });
 
-afterEach(() => server.services.prisma.budget.deleteMany());
+afterEach(() => deleteBudgets(server));
 
 /** What the request log says was spent. */
 async function ledger(table: 'completions' | 'attempts', where: string, ...values: unknown[]): Promise<string> {
@@ -98,24 +110,22 @@ describe('what is spent', () => {
     expect(await of({ scope: 'EVERYTHING', period: 'TOTAL' })).toBe(await ledger('attempts', 'true'));
   });
 
-  it('counts in the period of admission', async () => {
-    const { pool } = server.services;
-    const everything = await set(server, { limit: '1', scope: 'EVERYTHING', period: 'DAILY' });
-    const total = await set(server, { limit: '1', scope: 'EVERYTHING', period: 'TOTAL' });
-    expect(everything.spent).toBe(total.spent);
-    // An hour that is over when today begins, and the first one of tomorrow.
-    await pool.query(`
-      INSERT INTO rollups
-      SELECT (jsonb_populate_record(rollups, jsonb_build_object('bucket', day + "offset", 'cost', microdollars * 1000000))).*
-      FROM (SELECT rollups FROM rollups JOIN rollup_series ON id = series_id
-          WHERE grain = 'HOUR' AND subject = 'COMPLETION' LIMIT 1) AS one,
-        (SELECT date_trunc('day', now(), 'UTC') AS day) AS today,
-        (VALUES (interval '-1 hour', 30), (interval '24 hours', 500)) AS more ("offset", microdollars)`);
-    const [today, ever] = await budgets(server);
-    expect(today?.spent).toBe(everything.spent);
-    expect(Number(ever?.spent)).toBeCloseTo(Number(total.spent) + 0.00053, 12);
-    await pool.query(`DELETE FROM rollups WHERE bucket < date_trunc('day', now(), 'UTC')
-      OR bucket >= date_trunc('day', now(), 'UTC') + interval '24 hours'`);
+  it('counts in the period of admission, whether the budget was set before or after', async () => {
+    const daily = { limit: '1', scope: 'EVERYTHING', period: 'DAILY' };
+    const total = { limit: '1', scope: 'EVERYTHING', period: 'TOTAL' };
+    const [today, ever] = [await set(server, daily), await set(server, total)];
+    expect(today.spent).toBe(ever.spent);
+    // In the last hour before today, and in the first one of tomorrow.
+    const midnight = Date.parse(today.periodStartsAt ?? '');
+    await post(server, midnight - 1, 30);
+    await post(server, midnight + 24 * 3_600_000, 500);
+    const inAll = await ledger('attempts', 'true');
+    expect(Number(inAll) - Number(ever.spent)).toBeCloseTo(0.00053, 12);
+    expect(await budgets(server)).toMatchObject([{ spent: today.spent }, { spent: inAll }]);
+    await remove(today.id);
+    await remove(ever.id);
+    expect(await set(server, daily)).toMatchObject({ spent: today.spent });
+    expect(await set(server, total)).toMatchObject({ spent: inAll });
   });
 
   it('of any number of budgets is read by one statement', async () => {
@@ -129,7 +139,7 @@ describe('what is spent', () => {
       expect(errors).toBeUndefined();
       counts.push((data as { budgets: object[] }).budgets.length, statements.length - before);
     }
-    expect(statements.filter((sql) => sql.includes('rollups'))).toHaveLength(3);
+    expect(statements.filter((sql) => sql.includes('FROM budgets'))).toHaveLength(3);
     expect(counts).toEqual([2, 2, 4, 2, 6, 2]);
     await prisma.$disconnect();
   });
@@ -144,7 +154,14 @@ describe('setBudget', () => {
     );
     expect(budget).toMatchObject({
       ...{ name: null, scope: 'USER', subject: 'ann@example.com', subjectId: ann.id, period: 'MONTHLY', limit: '2.5' },
-      ...{ enforcement: 'SOFT', thresholds: [50, 80, 100], crossedThresholds: [], isExceeded: false, version: 1 },
+      ...{
+        enforcement: 'HARD',
+        held: '0',
+        thresholds: [50, 80, 100],
+        crossedThresholds: [],
+        isExceeded: false,
+        version: 1,
+      },
       ...{ periodStartsAt: rows[0]?.start.toISOString(), resetsAt: rows[0]?.end.toISOString() },
     });
     expect(Number(budget.spent) + Number(budget.remaining)).toBeCloseTo(2.5, 12);
