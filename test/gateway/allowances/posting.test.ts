@@ -326,7 +326,8 @@ describe('an allowance', () => {
     await clear();
     const { startsAt, endsAt } = periodAt('DAILY', new Date(NOON), zone);
     const bounds = [Number(startsAt), Number(endsAt)] as const;
-    const times = bounds.flatMap((bound) => [bound - 60_000, bound - 1, bound, bound + 59_999, bound + 3_600_000]);
+    const around = [-1_800_000, -900_000, -1, 0, 59_999, 1_800_000];
+    const times = bounds.flatMap((bound) => around.map((more) => bound + more));
     const attempts = times.map((at, index) => ({
       intent: intent({}, { startedAt: at }),
       outcome: outcome({ cost: picodollars(10n ** BigInt(index)) }),
@@ -337,7 +338,7 @@ describe('an allowance', () => {
     const wanted = [{ budgetId: budget.id, span: { startsAt, endsAt } }];
     await openAllowances(query, wanted);
     // From its first instant to the last before its end.
-    expect(await allowances()).toMatchObject([{ settled: '1111100', startsAt, endsAt }]);
+    expect(await allowances()).toMatchObject([{ settled: '111111000', startsAt, endsAt }]);
   });
 
   it('is opened once, and never for a budget that is gone', async () => {
