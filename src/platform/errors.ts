@@ -117,15 +117,24 @@ export interface Shortage {
   needed: Picodollars;
 }
 
+/** What of a shortage a caller is told who spends from a budget together with others: not what they spend. */
+export interface HiddenShortage {
+  remaining: null;
+  limit: null;
+  openHolds: null;
+  needed: Picodollars;
+}
+
 /** A hard budget has too little left for the most that a completion can cost. */
 export class BudgetExceededError extends SignalboxError {
   readonly code = 'BUDGET_EXCEEDED';
-  readonly budgetId: string;
-  readonly shortage: Shortage;
+  /** Null: the caller may not see it. */
+  readonly budgetId: string | null;
+  readonly shortage: Shortage | HiddenShortage;
   /** When the next period begins; null: never. */
   readonly resetsAt: Date | null;
 
-  constructor(message: string, budgetId: string, shortage: Shortage, resetsAt: Date | null) {
+  constructor(message: string, budgetId: string | null, shortage: Shortage | HiddenShortage, resetsAt: Date | null) {
     super(message);
     this.budgetId = budgetId;
     this.shortage = shortage;

@@ -1,9 +1,11 @@
 import { assertWithinLimit } from '../../gateway/admission/rate-limit.ts';
 import {
   AuthenticationError,
+  BudgetExceededError,
   ContentFilterError,
   ContextLengthError,
   ForbiddenError,
+  InsufficientCreditsError,
   ModelNotFoundError,
   OverloadedError,
   PayloadTooLargeError,
@@ -43,6 +45,8 @@ builder.mutationField('complete', (t) =>
       AuthenticationError,
       ForbiddenError,
       RateLimitedError,
+      BudgetExceededError,
+      InsufficientCreditsError,
       ContextLengthError,
       ContentFilterError,
       PayloadTooLargeError,

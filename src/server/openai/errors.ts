@@ -1,10 +1,13 @@
 import {
+  BudgetExceededError,
   ERROR_CODES,
+  InsufficientCreditsError,
   OverloadedError,
   RateLimitedError,
   type SignalboxError,
   ValidationError,
 } from '../../platform/errors.ts';
+import { type Picodollars, toUsd } from '../../platform/money.ts';
 
 /** The shape in which every OpenAI client expects an error. */
 export function toOpenAIError(error: SignalboxError, requestId: string) {
@@ -16,8 +19,19 @@ export function toOpenAIError(error: SignalboxError, requestId: string) {
       param,
       code: error.code.toLowerCase(),
       request_id: requestId,
+      ...shortageOf(error),
     },
   };
+}
+
+/** What is left, as the GraphQL API tells it too. Null: the caller may not know it. */
+function shortageOf(error: SignalboxError) {
+  if (!(error instanceof BudgetExceededError || error instanceof InsufficientCreditsError)) return {};
+  const usd = (amount: Picodollars | null) => (amount === null ? null : toUsd(amount));
+  const { remaining, limit, openHolds, needed } = error.shortage;
+  const amounts = { remaining: usd(remaining), limit: usd(limit), open_holds: usd(openHolds), needed: usd(needed) };
+  if (error instanceof InsufficientCreditsError) return amounts;
+  return { budget_id: error.budgetId, ...amounts, resets_at: error.resetsAt?.toISOString() ?? null };
 }
 
 /** `retry-after` where the error knows when to come back. */
