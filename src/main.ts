@@ -11,6 +11,7 @@ import { followChanges } from './follow-changes.ts';
 import { AccountCache } from './gateway/admission/accounts.ts';
 import { RateLimiter } from './gateway/admission/rate-limit.ts';
 import { Tokens } from './gateway/admission/tokens.ts';
+import { Leases } from './gateway/allowances/leases.ts';
 import { openCurrentAllowances } from './gateway/allowances/open-current.ts';
 import { Gateway } from './gateway/gateway.ts';
 import { forgetFacts } from './gateway/ledger/forget-facts.ts';
@@ -114,10 +115,16 @@ export async function start(
     closers.push(release);
     const clusterId = await readClusterId(prisma);
     const { journalFsync: fsync, timeZone } = settings;
+    const released = { leases: null as Leases | null, isDrained: false };
+    closers.push(() => (released.isDrained ? released.leases?.close() : released.leases?.abandon()));
     const ledger = await openLedger({ directory, serverId, clusterId, connection, fsync, timeZone, log });
-    closers.push(() => ledger.close({ timeoutMs: DRAIN_MS }));
+    closers.push(async () => {
+      released.isDrained = (await ledger.close({ timeoutMs: DRAIN_MS })).drained;
+    });
 
     await openCurrentAllowances(pool, timeZone);
+    const leases = await Leases.open({ pool, serverId, timeZone, drained: () => ledger.drained(), log });
+    released.leases = leases;
     signal.throwIfAborted();
 
     const sandbox = await startSandbox({ port: settings.sandboxPort }).catch(namePort('SANDBOX_PORT'));
@@ -131,12 +138,12 @@ export async function start(
     closers.push(ledger.onCommitted((seq) => ledgerSeq.advance(seq)));
     const feed = await EventFeed.open(pool, log);
     closers.push(() => feed.close());
-    const changes = await followChanges(connection, { snapshots, accounts, feed, ledgerSeq, log });
+    const changes = await followChanges(connection, { snapshots, accounts, feed, ledgerSeq, leases, log });
     closers.push(() => changes.close());
     const budgets = new BudgetWatcher({ prisma, settings, ledgerSeq, feed, log });
     closers.push(() => budgets.close());
 
-    const gateway = new Gateway({ snapshots, ledger, settings, log });
+    const gateway = new Gateway({ snapshots, ledger, leases, settings, log });
     closers.push(() => gateway.close());
     const clearings = new AbortController();
     closers.push(() => clearings.abort());
@@ -157,6 +164,7 @@ export async function start(
       gateway,
       ledger,
       ledgerSeq,
+      leases,
       feed,
       providerHealth,
       liveViews: new LiveViews({ pool, ledgerSeq, log }),

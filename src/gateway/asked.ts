@@ -1,13 +1,62 @@
 import type { Asked } from './admission/admit.ts';
-import { isRecord, outputLimit } from './upstream/body.ts';
+import { isRecord, outputLimit, type ParsedBody } from './upstream/body.ts';
 import { promptOfEmbeddings } from './upstream/embeddings-body.ts';
+import type { ProviderKind } from './upstream/kinds.ts';
 import { readContent } from './upstream/openai/read-chunk.ts';
+import { spliceMembers } from './upstream/splice.ts';
 
-/** The most tokens that can be answered, over all choices; null when nothing limits them. */
+/**
+ * What an image by address can be read as, at most: gpt-4o-mini makes 2,833 tokens of it and 5,667 of each of up to six
+ * tiles (https://platform.openai.com/docs/guides/images-vision).
+ */
+const IMAGE_TOKENS = 36_835;
+/** What a file or a video that is only named can be read as, where the model's context is unknown. */
+const LARGEST_CONTEXT = 2_000_000;
+
+/** The most tokens of each answer; null when nothing limits them. */
 export function outputBound(asked: Asked, modelLimit: number | null): number | null {
   if (!('chat' in asked)) return 0;
-  const limit = outputLimit(asked.chat) ?? modelLimit;
-  return limit === null ? null : limit * (asked.chat.n ?? 1);
+  const { max_tokens: limit, max_completion_tokens: newer } = asked.chat;
+  // A provider may read the one or the other.
+  return limit != null && newer != null ? Math.max(limit, newer) : (outputLimit(asked.chat) ?? modelLimit);
+}
+
+/** How many answers are asked for. */
+export function choicesOf(asked: Asked): number {
+  return 'chat' in asked ? (asked.chat.n ?? 1) : 1;
+}
+
+/**
+ * The most tokens that the input can have. A token is at least one byte; images are read as more than the bytes of their
+ * address or data, and what is only named can be as long as the context.
+ */
+export function inputBound(asked: Asked, contextTokens: number | null): number {
+  const { bytes } = asked;
+  if (!('chat' in asked)) return bytes.length;
+  let tokens = bytes.length;
+  for (const message of asked.chat.messages) {
+    if (!isRecord(message) || !Array.isArray(message.content)) continue;
+    for (const part of message.content) tokens += tokensOfPart(part, contextTokens ?? LARGEST_CONTEXT);
+  }
+  return tokens;
+}
+
+/** Beyond its bytes. */
+function tokensOfPart(part: unknown, contextTokens: number): number {
+  if (!isRecord(part) || part.type === 'text' || part.type === 'refusal') return 0;
+  if (part.type === 'image_url') return IMAGE_TOKENS;
+  // Sound is at most a token for each byte of its data.
+  return part.type === 'input_audio' ? 0 : contextTokens;
+}
+
+/** The same request, with no more than that many tokens for each answer. */
+export function withOutputLimit(body: ParsedBody, tokens: number, kind: ProviderKind): ParsedBody {
+  const named = (['max_tokens', 'max_completion_tokens'] as const).filter((name) => body.chat[name] != null);
+  // OpenAI's own models that reason take only the newer name; most others know only the older one.
+  const names = named.length > 0 ? named : [kind === 'OPENAI' ? 'max_completion_tokens' : 'max_tokens'];
+  const limits = Object.fromEntries(names.map((name) => [name, tokens]));
+  const edits = Object.fromEntries(names.map((name) => [name, `${tokens}`]));
+  return { bytes: spliceMembers(body.bytes, edits), chat: { ...body.chat, ...limits } };
 }
 
 /** The text of a request, and the tokens that it holds in place of text: for usage that the provider did not report. */

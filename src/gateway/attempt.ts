@@ -2,14 +2,17 @@ import type { SignalboxError } from '../platform/errors.ts';
 import { uuidv7 } from '../platform/ids.ts';
 import { type Picodollars, picodollars } from '../platform/money.ts';
 import type { Admitted } from './admission/admit.ts';
-import { outputBound, promptOf } from './asked.ts';
+import type { Held } from './allowances/held.ts';
+import { bounded, costOfWorst } from './allowances/worst-case.ts';
+import { promptOf } from './asked.ts';
 import type { AttemptReport } from './completion.ts';
-import { COUNTED_CHARACTERS, countTokens, estimateInput, maxLiability } from './ledger/estimate.ts';
+import { COUNTED_CHARACTERS, countTokens, estimateInput } from './ledger/estimate.ts';
 import { type PriceVersion, UNKNOWN_USAGE, type Usage } from './ledger/prices.ts';
 import type { AttemptOutcome, CompletionOrigin, Intent, RequestStatus } from './ledger/records.ts';
-import { expectedPrice, type Priced, priceCall } from './prices/cost.ts';
+import { type Priced, priceCall } from './prices/cost.ts';
 import type { Target } from './routing/candidates.ts';
 import type { Step } from './routing/plan.ts';
+import type { Reserved } from './set-aside.ts';
 import type { ProviderEntry, ProviderKey } from './snapshot/snapshot.ts';
 import type { Chunk } from './upstream/chunk.ts';
 import type { AttemptPlace } from './upstream/failure.ts';
@@ -21,6 +24,8 @@ export class Attempt {
   readonly provider: ProviderEntry;
   readonly key: ProviderKey | null;
   readonly place: AttemptPlace;
+  /** What is set aside for it. */
+  readonly held: Held | null;
   /** The call was made. */
   isSent = false;
   upstreamStatus: number | null = null;
@@ -39,17 +44,20 @@ export class Attempt {
   #relayed = '';
   #relayedLength = 0;
 
-  /** @param raisedLimit as `DialectCall` has it */
-  constructor(admitted: Admitted, origin: CompletionOrigin, { target, key, number }: Step, raisedLimit: number | null) {
+  constructor(
+    admitted: Admitted,
+    origin: CompletionOrigin,
+    { target, key, number }: Step,
+    { startedAt, price, worst, held }: Omit<Reserved, 'call' | 'warnings'>,
+  ) {
     const { bytes } = admitted.asked;
     const { provider, model } = target;
-    const bound = raisedLimit ?? outputBound(admitted.asked, model.maxOutputTokens);
     this.#admitted = admitted;
+    this.held = held;
     this.provider = provider;
     this.key = key;
     this.target = target;
-    const startedAt = Date.now();
-    this.price = expectedPrice(target, startedAt);
+    this.price = price;
     this.intent = {
       origin,
       attemptId: uuidv7(),
@@ -63,8 +71,8 @@ export class Attempt {
       model: model.name,
       priceVersionId: this.price?.id ?? null,
       estimate: estimateInput(bytes.length, this.price),
-      maxLiability: maxLiability(bytes.length, bound, this.price),
-      hold: null,
+      maxLiability: worst && (worst.outputTokens !== null || held) ? costOfWorst(bounded(worst)) : null,
+      hold: held?.hold ?? null,
     };
     const { inputTokens } = this.intent.estimate;
     this.place = { provider: provider.slug, attempt: number, secret: key?.secret ?? null, inputTokens };

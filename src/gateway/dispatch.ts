@@ -1,5 +1,6 @@
 import { CancelledError, invalid, UpstreamTimeoutError, ValidationError } from '../platform/errors.ts';
 import type { Settings } from '../platform/settings.ts';
+import type { Asked } from './admission/admit.ts';
 import { sandboxControls } from './asked.ts';
 import type { Attempt } from './attempt.ts';
 import { type RelayRules, receiveBody, receiveStream, type StreamPart, type WholeAnswer } from './relay.ts';
@@ -33,8 +34,8 @@ export class Dispatcher {
   }
 
   /** The request in the words of the target's dialect; the error when those cannot say it. */
-  async prepare(run: Run, { model, provider }: Target): Promise<Call | ValidationError> {
-    const { asked, isStreamed, wantsUsage } = run.admitted;
+  async prepare(run: Run, { model, provider }: Target, asked: Asked): Promise<Call | ValidationError> {
+    const { isStreamed, wantsUsage } = run.admitted;
     const dialect = DIALECTS[provider.dialect];
     const facts = { kind: provider.kind, model, requestId: run.requestId, startedAt: run.origin.startedAt };
     try {

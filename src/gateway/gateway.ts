@@ -1,10 +1,17 @@
-import { CancelledError, OverloadedError, SignalboxError, ValidationError } from '../platform/errors.ts';
+import {
+  BudgetExceededError,
+  CancelledError,
+  InsufficientCreditsError,
+  OverloadedError,
+  SignalboxError,
+} from '../platform/errors.ts';
 import { uuidv7 } from '../platform/ids.ts';
 import type { Log } from '../platform/log.ts';
 import { picodollars } from '../platform/money.ts';
 import type { Settings } from '../platform/settings.ts';
 import { admit } from './admission/admit.ts';
 import type { Caller } from './admission/caller.ts';
+import type { Leases } from './allowances/leases.ts';
 import { Attempt } from './attempt.ts';
 import type { CompletionEvent, CompletionReport, CompletionRequest } from './completion.ts';
 import { type Call, Dispatcher } from './dispatch.ts';
@@ -18,6 +25,7 @@ import type { KeyRest } from './routing/keys.ts';
 import type { Plan, Step } from './routing/plan.ts';
 import { listModels } from './routing/resolve.ts';
 import { cachedOutcome, cancel, choiceOf, pause, type Run, startAnswer, startRun } from './run.ts';
+import { setAside } from './set-aside.ts';
 import { Settlements } from './settle.ts';
 import type { SnapshotKeeper } from './snapshot/keeper.ts';
 import type { RouteEntry } from './snapshot/snapshot.ts';
@@ -29,6 +37,7 @@ import { restartAfter } from './verdict.ts';
 export interface GatewayParts {
   snapshots: SnapshotKeeper;
   ledger: LedgerWriter;
+  leases: Leases;
   settings: Pick<
     Settings,
     | 'anonymousCompletions'
@@ -200,9 +209,12 @@ export class Gateway {
         step = plan.instead(step);
         continue;
       }
-      const attempt = await this.#prepare(run, step);
-      if (attempt instanceof ValidationError) {
-        // This provider's dialect cannot say it; another one may.
+      const attempt = await this.#prepare(run, step).catch((error) => {
+        // There is no money for another attempt: why the one before failed is the reason.
+        throw failed !== null && isShortage(error) ? failed : error;
+      });
+      if (attempt instanceof SignalboxError) {
+        // This target cannot be asked; another one may.
         failed ??= attempt;
         step = plan.instead(step);
         continue;
@@ -225,19 +237,28 @@ export class Gateway {
     throw failed ?? this.#steering.refusal(run, plan);
   }
 
-  /** Says the request in the target's dialect, and writes down what is intended; the error when it cannot be said. */
-  async #prepare(run: Run, step: Step): Promise<Prepared | ValidationError> {
-    const call = await this.#dispatcher.prepare(run, step.target);
-    if (call instanceof ValidationError) {
+  /**
+   * Says the request in the target's dialect, sets aside what it can cost, and writes down what is intended.
+   * @returns the error when this target cannot be asked, and another one may
+   */
+  async #prepare(run: Run, step: Step): Promise<Prepared | SignalboxError> {
+    const { ledger, leases } = this.#parts;
+    const reserved = await setAside(run, step, leases, (asked) => this.#dispatcher.prepare(run, step.target, asked));
+    if (reserved instanceof SignalboxError) {
       this.#steering.release(run);
-      return call;
+      return reserved;
     }
-    run.warnings = [...(choiceOf(run.admitted)?.warnings ?? []), ...call.warnings];
-    const attempt = new Attempt(run.admitted, run.origin, step, call.raisedLimit ?? null);
-    const { ledger } = this.#parts;
-    for (const fact of run.facts) ledger.record(fact);
-    // Durable before anything is dispatched.
-    await ledger.intend(attempt.intent, attempt.price);
+    const { call, held } = reserved;
+    run.warnings = [...(choiceOf(run.admitted)?.warnings ?? []), ...call.warnings, ...reserved.warnings];
+    const attempt = new Attempt(run.admitted, run.origin, step, reserved);
+    try {
+      for (const fact of run.facts) ledger.record(fact);
+      // Durable before anything is dispatched.
+      await ledger.intend(attempt.intent, attempt.price);
+    } catch (error) {
+      held?.settle(null);
+      throw error;
+    }
     run.open = attempt;
     return { attempt, call };
   }
@@ -322,6 +343,11 @@ interface Prepared {
 function originOf({ intent }: Attempt, { model, finishReason, targetId, warnings }: CompletionReport) {
   const { providerId, providerSlug: provider } = intent;
   return { providerId, provider, model: model ?? intent.model, finishReason, targetId, warnings };
+}
+
+/** Whether a hard budget, or credits, have too little left. */
+function isShortage(error: unknown): boolean {
+  return error instanceof BudgetExceededError || error instanceof InsufficientCreditsError;
 }
 
 class InternalError extends SignalboxError {

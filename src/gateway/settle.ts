@@ -22,7 +22,7 @@ export class Settlements {
   async attempt(run: Run, attempt: Attempt, error: SignalboxError): Promise<void> {
     const outcome = endAttempt(run, attempt, 'FAILED', error);
     run.last = attempt;
-    await this.#ledger.settle({ intent: attempt.intent, attempt: outcome, completion: null }, attempt.price);
+    await this.#settle(attempt, outcome, null);
   }
 
   /**
@@ -64,8 +64,17 @@ export class Settlements {
   ): Promise<CompletionReport> {
     run.last = null;
     const completion = outcomeOf(run, attempt, status, error);
-    await this.#ledger.settle({ intent: attempt.intent, attempt: outcome, completion }, attempt.price);
+    await this.#settle(attempt, outcome, completion);
     return this.#tell(run, completion);
+  }
+
+  /** What was set aside and not spent is free once the settlement is durable, or is going to be. */
+  async #settle(attempt: Attempt, outcome: AttemptOutcome, completion: CompletionOutcome | null): Promise<void> {
+    try {
+      await this.#ledger.settle({ intent: attempt.intent, attempt: outcome, completion }, attempt.price);
+    } finally {
+      attempt.held?.settle(outcome.cost);
+    }
   }
 
   #tell(run: Run, outcome: CompletionOutcome): CompletionReport {

@@ -130,13 +130,23 @@ export class BudgetExceededError extends SignalboxError {
   readonly code = 'BUDGET_EXCEEDED';
   /** Null: the caller may not see it. */
   readonly budgetId: string | null;
+  readonly scope: string;
+  /** Who may see the budget besides admins. */
+  readonly ownerId: string | null;
   readonly shortage: Shortage | HiddenShortage;
   /** When the next period begins; null: never. */
   readonly resetsAt: Date | null;
 
-  constructor(message: string, budgetId: string | null, shortage: Shortage | HiddenShortage, resetsAt: Date | null) {
+  constructor(
+    message: string,
+    budget: { id: string | null; scope: string; ownerId: string | null },
+    shortage: Shortage | HiddenShortage,
+    resetsAt: Date | null,
+  ) {
     super(message);
-    this.budgetId = budgetId;
+    this.budgetId = budget.id;
+    this.scope = budget.scope;
+    this.ownerId = budget.ownerId;
     this.shortage = shortage;
     this.resetsAt = resetsAt;
   }

@@ -1,51 +1,36 @@
 import OpenAI from 'openai';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { budgetExceeded, insufficientCredits } from '../../src/gateway/allowances/refusals.ts';
-import type { BudgetRule } from '../../src/gateway/allowances/rules.ts';
-import type { CompletionRequest } from '../../src/gateway/completion.ts';
-import type { Shortage, SignalboxError } from '../../src/platform/errors.ts';
-import { uuidv7 } from '../../src/platform/ids.ts';
-import { picodollars } from '../../src/platform/money.ts';
-import { newKey, newUser, type Person } from '../control/budgets/kit.ts';
+import { deleteBudgets, newKey, newUser, type Person, set, startTill } from '../control/budgets/kit.ts';
 import { type Credential, startServer, type TestServer } from '../kit/server.ts';
-
-const SHORTAGE: Shortage = {
-  remaining: picodollars(120_000_000_000n),
-  limit: picodollars(5_000_000_000_000n),
-  openHolds: picodollars(500_000_000_000n),
-  needed: picodollars(300_000_000_000n),
-};
-const SPAN = { startsAt: new Date('2026-11-01T00:00:00Z'), endsAt: new Date('2026-12-01T00:00:00Z') };
-const RESETS_AT = '2026-12-01T00:00:00.000Z';
-const FACTS = { remaining: '0.12', limit: '5', needed: '0.3' };
-const HIDDEN = { remaining: null, limit: null, needed: '0.3' };
-const id = uuidv7();
+import { connectProviders, type Upstream } from '../kit/upstream.ts';
 
 const FIELDS = `__typename ... on Error { code message }
-  ... on BudgetExceededError { budgetId remaining limit openHolds needed resetsAt }
-  ... on InsufficientCreditsError { left: remaining granted: limit held: openHolds need: needed }`;
-const INPUT = { messages: [{ role: 'USER', content: 'Hello!' }] };
+  ... on BudgetExceededError { budgetId remaining limit openHolds needed resetsAt }`;
+const INPUT = { model: 'default', messages: [{ role: 'USER', content: '1' }], maxOutputTokens: 100 };
+/** Less than any completion can cost. */
+const LITTLE = '0.000001';
+const HIDDEN = { remaining: null, limit: null };
 
 let server: TestServer;
+let till: Upstream;
 let ann: Person;
-let annsKey: string;
+let key: { id: string; apiKey: string };
 beforeAll(async () => {
   server = await startServer();
+  till = await startTill();
+  await connectProviders(server, { till });
   ann = await newUser(server, 'ann@example.com');
-  annsKey = (await newKey(server, ann.id, 'ann')).apiKey;
+  key = await newKey(server, ann.id, 'ann');
 });
-afterEach(() => vi.restoreAllMocks());
-afterAll(() => server.close());
-
-/** Every completion is refused by this from now on. */
-function refuse(by: (request: CompletionRequest) => SignalboxError): void {
-  vi.spyOn(server.services.gateway, 'complete').mockImplementation(async function* (request) {
-    yield { type: 'failed', error: by(request), report: null, requestId: request.requestId ?? '' };
-  });
-}
-
-const budget = (scope: BudgetRule['scope'], name: string | null = null) =>
-  refuse(({ caller }) => budgetExceeded({ id, name, scope }, SPAN, SHORTAGE, caller));
+afterEach(async () => {
+  vi.restoreAllMocks();
+  await deleteBudgets(server);
+  await server.services.leases.refresh();
+});
+afterAll(async () => {
+  await server.close();
+  await till.close();
+});
 
 async function complete(credential?: Credential): Promise<Record<string, unknown>> {
   const document = `mutation($input: CompletionInput!) { complete(input: $input) { ${FIELDS} } }`;
@@ -59,9 +44,9 @@ async function complete(credential?: Credential): Promise<Record<string, unknown
 }
 
 /** What the OpenAI SDK throws. */
-async function call(apiKey: string, stream: boolean) {
+async function call(apiKey: string, stream = false) {
   const openai = new OpenAI({ baseURL: `${server.url}/v1`, apiKey });
-  const messages = [{ role: 'user' as const, content: 'Hello!' }];
+  const messages = [{ role: 'user' as const, content: '1' }];
   const error: unknown = await openai.chat.completions.create({ model: 'default', messages, stream }).then(
     () => null,
     (thrown: unknown) => thrown,
@@ -72,64 +57,57 @@ async function call(apiKey: string, stream: boolean) {
 
 describe('a completion that a hard budget has too little left for', () => {
   it('tells whose budget it is what is left of it', async () => {
-    budget('USER', 'Mine');
+    const { id, resetsAt } = await set(server, { limit: LITTLE, name: 'Mine' }, ann);
     const result = await complete(ann);
-    expect(result).toEqual({
-      ...{ __typename: 'BudgetExceededError', code: 'BUDGET_EXCEEDED', budgetId: id, openHolds: '0.5', ...FACTS },
-      resetsAt: RESETS_AT,
-      message:
-        'The budget "Mine" has $0.12 left of $5, with $0.5 set aside for completions that are running, and this one can cost up to $0.3. It begins anew at 2026-12-01T00:00:00.000Z. Ask for fewer tokens, or for a higher limit.',
+    expect(result).toMatchObject({
+      __typename: 'BudgetExceededError',
+      code: 'BUDGET_EXCEEDED',
+      budgetId: id,
+      resetsAt,
     });
+    expect(result).toMatchObject({ limit: LITTLE, remaining: LITTLE, openHolds: '0' });
+    expect(Number(result.needed)).toBeGreaterThan(Number(LITTLE));
+    expect(result.message).toMatch(
+      /^The budget "Mine" .* has \$0\.000001 left of \$0\.000001, and the request may cost/,
+    );
+    expect(till.received).toEqual([]);
   });
 
-  it.each(['EVERYTHING', 'ROUTE', 'PROVIDER'] as const)(
-    'of %s, tells users nothing of what others spend',
-    async (scope) => {
-      budget(scope, 'The secret takeover');
+  it.each([{ scope: 'EVERYTHING' }, { scope: 'ROUTE', subject: 'default' }, { scope: 'PROVIDER', subject: 'till' }])(
+    'tells users nothing of what others spend: %o',
+    async (input) => {
+      const { id, resetsAt } = await set(server, { limit: LITTLE, name: 'The secret takeover', ...input });
       const result = await complete(ann);
-      expect(result).toMatchObject({ budgetId: null, openHolds: null, ...HIDDEN, resetsAt: RESETS_AT });
-      expect(result.message).toMatch(/^A budget of this Signalbox has too little left .* up to \$0\.3\./);
-      const answer = await call(annsKey, false);
-      expect(answer).toMatchObject({ budget_id: null, open_holds: null, ...HIDDEN, resets_at: RESETS_AT });
+      expect(result).toMatchObject({ budgetId: null, openHolds: null, ...HIDDEN, resetsAt });
+      expect(result.message).toMatch(
+        /^A budget that an admin has set has too little left: the request may cost up to \$/,
+      );
+      const answer = await call(key.apiKey);
+      expect(answer).toMatchObject({ status: 402, budget_id: null, open_holds: null, ...HIDDEN, resets_at: resetsAt });
       for (const text of [JSON.stringify(result), JSON.stringify(answer)])
-        expect(text).not.toMatch(/takeover|0\.12|"5"/);
-      expect(await complete()).toMatchObject({ budgetId: id, openHolds: '0.5', ...FACTS });
+        expect(text).not.toMatch(/takeover|0\.000001"/);
+      expect(await complete()).toMatchObject({ budgetId: id, openHolds: '0', remaining: LITTLE, limit: LITTLE });
     },
   );
 
   it('ends a subscription with the same facts', async () => {
-    budget('API_KEY');
+    const { id } = await set(server, { limit: LITTLE, scope: 'API_KEY', subject: key.id, period: 'TOTAL' }, ann);
     const document = `subscription($input: CompletionInput!) { completion(input: $input) {
       __typename ... on CompletionFailed { error { ${FIELDS} } } } }`;
-    const client = server.ws({ apiKey: annsKey });
     const events = [];
-    for await (const event of client.iterate({ query: document, variables: { input: INPUT } })) events.push(event);
-    const error = { __typename: 'BudgetExceededError', budgetId: id, openHolds: '0.5', ...FACTS, resetsAt: RESETS_AT };
+    for await (const event of server.ws(key).iterate({ query: document, variables: { input: INPUT } }))
+      events.push(event);
+    const error = { __typename: 'BudgetExceededError', budgetId: id, remaining: LITTLE, limit: LITTLE, resetsAt: null };
     expect(events).toMatchObject([{ data: { completion: { __typename: 'CompletionFailed', error } } }]);
   });
 
   it.each([false, true])('is 402 to the OpenAI SDK, which does not try again (stream: %s)', async (stream) => {
-    budget('API_KEY');
-    expect(await call(annsKey, stream)).toMatchObject({
+    const { id, resetsAt } = await set(server, { limit: LITTLE, scope: 'API_KEY', subject: key.id }, ann);
+    const take = vi.spyOn(server.services.rateLimiter, 'take');
+    expect(await call(key.apiKey, stream)).toMatchObject({
       ...{ status: 402, type: 'insufficient_quota', code: 'budget_exceeded', param: null, budget_id: id },
-      ...{ open_holds: '0.5', resets_at: RESETS_AT, ...FACTS },
-      message: expect.stringMatching(/^The budget of this API key has \$0\.12 left of \$5/),
+      ...{ remaining: LITTLE, limit: LITTLE, open_holds: '0', resets_at: resetsAt },
     });
-    expect(server.services.gateway.complete).toHaveBeenCalledTimes(1);
-  });
-});
-
-describe('a completion that credits are too few for', () => {
-  it('tells what is left of them, also below nothing', async () => {
-    refuse(() => insufficientCredits({ ...SHORTAGE, remaining: picodollars(-1n), openHolds: picodollars(0n) }));
-    const facts = { left: '-0.000000000001', granted: '5', held: '0', need: '0.3' };
-    expect(await complete(ann)).toEqual({
-      ...{ __typename: 'InsufficientCreditsError', code: 'INSUFFICIENT_CREDITS', ...facts },
-      message:
-        'Your balance of credits has $0 left of $5, and this one can cost up to $0.3. Ask for fewer tokens, or ask an admin for more credits.',
-    });
-    const answer = await call(annsKey, false);
-    expect(answer).toMatchObject({ status: 402, code: 'insufficient_credits', remaining: facts.left, limit: '5' });
-    expect(answer).not.toHaveProperty('budget_id');
+    expect(take).toHaveBeenCalledTimes(1);
   });
 });

@@ -50,15 +50,14 @@ export async function findBudget(
  * @throws ValidationError, ForbiddenError, ConflictError when `version` is stale, and what `findSubject` throws.
  */
 export async function setBudget(
-  services: Pick<Services, 'prisma' | 'snapshots' | 'settings'>,
+  services: Pick<Services, 'prisma' | 'snapshots' | 'settings' | 'leases'>,
   caller: Caller,
   input: SetBudgetInput,
 ): Promise<BudgetView> {
   const { subject: wanted, version, ...columns } = parseInput(setBudgetInput, input);
   const { scope, period } = columns;
   const subject = await findSubject(services, caller, scope, wanted);
-  return services.prisma.$transaction(async (tx) => {
-    await lockBudgets(tx);
+  return changeBudgets(services, async (tx) => {
     const key = { scope, subjectId: subject.id, period };
     const previous = await tx.budget.findUnique({ where: { scope_subjectId_period: key } });
     assertVersion(previous, version ?? null);
@@ -73,7 +72,7 @@ export async function setBudget(
     await remember(tx, [{ id, told }]);
     await publishChanges(tx, [changeOf('SET', budget), ...changes]);
     return budget;
-  }, TRANSACTION);
+  });
 }
 
 /**
@@ -82,22 +81,34 @@ export async function setBudget(
  * @throws NotFoundError; ForbiddenError when it is not the caller's, or there is none and the caller is no admin.
  */
 export async function deleteBudget(
-  { prisma, settings }: Pick<Services, 'prisma' | 'settings'>,
+  services: Pick<Services, 'prisma' | 'settings' | 'leases'>,
   caller: Caller,
   id: string,
 ): Promise<BudgetView> {
-  return prisma.$transaction(async (tx) => {
-    await lockBudgets(tx);
+  return changeBudgets(services, async (tx) => {
     const row = isUuid(id) ? await tx.budget.findUnique({ where: { id } }) : null;
     if (!isTheirs(caller, row?.ownerId ?? null))
       throw new ForbiddenError('None of your budgets has this id; those of others are for admins.');
     if (!row) throw new NotFoundError('There is no budget with this id.');
-    const budget = await readBudget(tx, row, settings);
+    const budget = await readBudget(tx, row, services.settings);
     await changeRules(queryIn(tx));
     await tx.budget.delete({ where: { id: row.id } });
     await publishChanges(tx, [changeOf('DELETED', budget)]);
     return budget;
+  });
+}
+
+/** Changes happen one after the other. Returns once this server sets money aside by the change. */
+async function changeBudgets<T>(
+  { prisma, leases }: Pick<Services, 'prisma' | 'leases'>,
+  change: (tx: Transaction) => Promise<T>,
+): Promise<T> {
+  const result = await prisma.$transaction(async (tx) => {
+    await lockBudgets(tx);
+    return change(tx);
   }, TRANSACTION);
+  await leases.refresh();
+  return result;
 }
 
 /** Gives the period that runs its allowance, and the limit that the budget has now. The ledger's head is held. */

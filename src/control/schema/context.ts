@@ -3,6 +3,7 @@ import type { AccountCache } from '../../gateway/admission/accounts.ts';
 import type { Caller } from '../../gateway/admission/caller.ts';
 import type { RateLimiter } from '../../gateway/admission/rate-limit.ts';
 import type { Tokens } from '../../gateway/admission/tokens.ts';
+import type { Leases } from '../../gateway/allowances/leases.ts';
 import type { Gateway } from '../../gateway/gateway.ts';
 import type { Ledger } from '../../gateway/ledger/ledger.ts';
 import type { LedgerSeq } from '../../gateway/ledger/ledger-seq.ts';
@@ -32,6 +33,8 @@ export interface Services {
   ledger: Ledger;
   /** How far the ledger of all servers is. */
   ledgerSeq: LedgerSeq;
+  /** What this server has set aside of budgets and credits. */
+  leases: Leases;
   /** What happens on all servers, live. */
   feed: EventFeed;
   /** Tests the providers, and keeps their health. */

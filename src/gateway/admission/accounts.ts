@@ -37,6 +37,8 @@ interface AccountRow {
   power_level: PowerLevel;
   /** Null: none. */
   own_keys: OwnKeyRow[] | null;
+  /** Null: no credits were granted. */
+  credits_id: string | null;
 }
 
 interface OwnKeyRow {
@@ -59,7 +61,8 @@ const ACCOUNT_COLUMNS = `id, email, name, role::text, tier::text, is_active, pow
   (SELECT json_agg(json_build_object('id', k.id, 'providerId', k.provider_id,
                                      'ciphertext', encode(k.ciphertext, 'base64'),
                                      'masterKeyVersion', k.master_key_version))
-     FROM user_provider_keys k WHERE k.user_id = users.id) AS own_keys`;
+     FROM user_provider_keys k WHERE k.user_id = users.id) AS own_keys,
+  (SELECT a.id FROM allowances a WHERE a.user_id = users.id) AS credits_id`;
 
 /**
  * Accounts with their own provider keys, and API keys, in memory. The first use of one reads it; from then on changes come by revision, so a known
@@ -148,11 +151,14 @@ export class AccountCache {
     }
   }
 
-  async #toAccount({ id, email, name, role, tier, is_active, power_level, own_keys }: AccountRow): Promise<Account> {
+  async #toAccount({ own_keys, ...row }: AccountRow): Promise<Account> {
     await this.#secretBox.learn((own_keys ?? []).map(({ masterKeyVersion }) => masterKeyVersion));
-    const account = { id, email, name, role, tier, isActive: is_active, powerLevel: power_level };
-    if (own_keys === null) return account;
-    return { ...account, ownKeys: new Map(own_keys.map((row) => [row.providerId, this.#openOwnKey(row, id)])) };
+    const { id, email, name, role, tier, is_active, power_level, credits_id } = row;
+    return {
+      ...{ id, email, name, role, tier, isActive: is_active, powerLevel: power_level },
+      ...(own_keys && { ownKeys: new Map(own_keys.map((key) => [key.providerId, this.#openOwnKey(key, id)])) }),
+      ...(credits_id !== null && { creditsId: credits_id }),
+    };
   }
 
   #openOwnKey({ id, providerId, ciphertext, masterKeyVersion }: OwnKeyRow, userId: string): ProviderKey | null {

@@ -21,6 +21,8 @@ export interface Account {
   powerLevel: PowerLevel;
   /** Absent: they have none. */
   ownKeys?: OwnKeys;
+  /** The allowance of their credits. Absent: they were never granted any, and are not limited by them. */
+  creditsId?: string;
 }
 
 /** An API key without its secret. */

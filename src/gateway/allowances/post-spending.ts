@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import type { Hold } from '../ledger/records.ts';
+import { LEASES_CHANNEL } from './lease-statements.ts';
 import { openAllowances, type WantedPeriod } from './open-allowances.ts';
 import { Periods, startOf } from './period.ts';
 import { BudgetRules, readRules, type Spender } from './rules.ts';
@@ -152,7 +153,7 @@ async function change(
   held: readonly HeldAmount[],
 ): Promise<void> {
   const settled = [...changes].map(([id, amount]) => ({ id, amount: amount.toString() }));
-  await client.query(CHANGE, [JSON.stringify(settled), JSON.stringify(held)]);
+  await client.query(CHANGE, [JSON.stringify(settled), JSON.stringify(held), LEASES_CHANNEL]);
 }
 
 function nameOf(budgetId: string, startsAt: Date): string {
@@ -169,7 +170,10 @@ const FIND = `
   )
   ORDER BY id FOR UPDATE`;
 
-/** A lease that was written off is gone, and frees nothing. Nothing goes below 0: that would stop the drain for ever. */
+/**
+ * A lease that was written off is gone, and frees nothing. Nothing goes below 0: that would stop the drain for ever. Where
+ * more is spent than there was, whoever still has something idle is told.
+ */
 const CHANGE = `
   WITH freed AS (
     UPDATE leases SET amount = greatest(leases.amount - held.amount, 0)
@@ -181,7 +185,10 @@ const CHANGE = `
       SELECT id, amount AS settled, 0 AS freed FROM json_to_recordset($1) AS added (id uuid, amount numeric)
       UNION ALL SELECT id, 0, amount FROM freed
     ) AS parts GROUP BY id
+  ), changed AS (
+    UPDATE allowances SET settled = allowances.settled + changes.settled,
+      leased = greatest(allowances.leased - changes.freed, 0)
+    FROM changes WHERE allowances.id = changes.id
+    RETURNING allowances.id, allowances.leased > 0 AND allowances.settled + allowances.leased > allowances."limit" AS is_over
   )
-  UPDATE allowances SET settled = allowances.settled + changes.settled,
-    leased = greatest(allowances.leased - changes.freed, 0)
-  FROM changes WHERE allowances.id = changes.id`;
+  SELECT pg_notify($3, id::text) FROM changed WHERE is_over`;

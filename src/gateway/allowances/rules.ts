@@ -15,6 +15,8 @@ export interface BudgetRule {
   limit: Picodollars;
   /** Nothing is sent that might not fit any more. */
   isHard: boolean;
+  /** Who may see it besides admins. */
+  ownerId: string | null;
   createdAt: Date;
 }
 
@@ -31,15 +33,26 @@ export class BudgetRules {
   static readonly NONE = new BudgetRules([]);
   readonly #bySubject = new Map<string, BudgetRule[]>();
   readonly rules: readonly BudgetRule[];
+  readonly #byId: ReadonlyMap<string, BudgetRule>;
 
   constructor(rules: readonly BudgetRule[]) {
     this.rules = rules;
+    this.#byId = new Map(rules.map((rule) => [rule.id, rule]));
     for (const rule of rules) {
       const name = nameOf(rule.scope, rule.subjectId);
       const same = this.#bySubject.get(name);
       if (same) same.push(rule);
       else this.#bySubject.set(name, [rule]);
     }
+  }
+
+  byId(id: string): BudgetRule | null {
+    return this.#byId.get(id) ?? null;
+  }
+
+  /** Those under which nothing is sent that might not fit any more. */
+  hard(): BudgetRules {
+    return new BudgetRules(this.rules.filter(({ isHard }) => isHard));
   }
 
   /** Those in which an attempt, or usage made elsewhere, counts. */
@@ -66,6 +79,7 @@ interface RuleRow extends Omit<BudgetRule, 'limit'> {
 export async function readRules(client: Pick<pg.ClientBase, 'query'>): Promise<BudgetRules> {
   const { rows } = await client.query<RuleRow>(
     `SELECT id, name, scope::text, subject_id AS "subjectId", period::text, "limit"::text,
+       owner_id AS "ownerId",
        enforcement = 'HARD' AS "isHard", created_at AS "createdAt"
      FROM budgets ORDER BY id`,
   );

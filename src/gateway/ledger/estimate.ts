@@ -1,6 +1,6 @@
 import { countTokens as count } from 'gpt-tokenizer';
-import { type Picodollars, picodollars } from '../../platform/money.ts';
-import { costOf, dearestRates, type PriceVersion, UNKNOWN_USAGE } from './prices.ts';
+import type { Picodollars } from '../../platform/money.ts';
+import { costOf, type PriceVersion, UNKNOWN_USAGE } from './prices.ts';
 
 /** Beyond this many characters a text is counted by its beginning, so that counting never holds up the others. */
 export const COUNTED_CHARACTERS = 16_384;
@@ -12,7 +12,7 @@ const BYTES_PER_TOKEN = 4;
 
 /**
  * A quick guess from the size of the body: what is posted when the outcome is never known. The cost is that of these
- * tokens at this price, so that it can be computed again from its row; what it may have been is `maxLiability`.
+ * tokens at this price, so that it can be computed again from its row; what it may have been is the worst case.
  */
 export function estimateInput(
   bodyBytes: number,
@@ -20,22 +20,6 @@ export function estimateInput(
 ): { inputTokens: number; cost: Picodollars | null } {
   const inputTokens = Math.ceil(bodyBytes / BYTES_PER_TOKEN);
   return { inputTokens, cost: costOf({ ...UNKNOWN_USAGE, inputTokens, outputTokens: 0 }, price) };
-}
-
-/**
- * The most a call can cost. A token is at least one byte, so the body's bytes at the dearest input price of all
- * tiers, cache writes included, bound the input; the output is bounded by what the request or the model allows.
- * @param outputBound tokens over all choices
- * @returns null when price or output limit are unknown
- */
-export function maxLiability(
-  bodyBytes: number,
-  outputBound: number | null,
-  price: PriceVersion | null,
-): Picodollars | null {
-  if (!price || outputBound === null) return null;
-  const { input, output } = dearestRates(price.components);
-  return picodollars(BigInt(bodyBytes) * BigInt(input) + BigInt(outputBound) * BigInt(output));
 }
 
 /**
