@@ -268,15 +268,15 @@ subscription FollowRequests {
     name: 'budgets',
     title: 'Budgets',
     isTab: true,
-    query: `# HARD: nothing is sent that might not fit.
-# SOFT only tells when thresholds are crossed.
+    query: `# SOFT only tells when thresholds are crossed. With
+# HARD, nothing is sent that might not fit.
 
 mutation SetBudget {
   setBudget(input: {
     scope: EVERYTHING
     limit: "25"
     period: MONTHLY
-    enforcement: HARD
+    enforcement: SOFT
     thresholds: [50, 80, 100]
   }) {
     ... on SetBudgetSuccess {
