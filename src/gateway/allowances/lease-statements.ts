@@ -1,7 +1,7 @@
 import type { Pool, PoolClient } from 'pg';
 import { uuidv7 } from '../../platform/ids.ts';
 
-/** The channel on which a recall tells the id of its allowance, and a change of budgets `rules`. */
+/** The channel on which a recall tells the ids of its allowance and its holder, and a change of budgets `rules`. */
 export const LEASES_CHANNEL = 'signalbox_leases';
 /** What stands in place of an allowance's id when budgets have changed. */
 export const RULES_CHANGED = 'rules';
@@ -216,7 +216,7 @@ const RECALL = `
       AND h.id = leases.holder_id AND h.renewed_at > clock_timestamp() - ${SILENT}
     RETURNING 1
   )
-  SELECT count(*)::int AS asked, CASE WHEN count(*) > 0 THEN pg_notify($3, $1::text) END FROM recalled`;
+  SELECT count(*)::int AS asked, CASE WHEN count(*) > 0 THEN pg_notify($3, $1::text || ' ' || $2::text) END FROM recalled`;
 
 const RENEW = `
   WITH renewed AS (

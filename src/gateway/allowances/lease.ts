@@ -27,6 +27,8 @@ export class Lease implements LeaseName {
   /** Nobody may take from it past those who wait. */
   waiters: Waiter[] = [];
   isAsking = false;
+  /** Others need it, or the limit has changed: what comes back is not held again before Postgres says so. */
+  isRecalled = false;
   /** As Postgres told it last. */
   standing: Standing | null = null;
   /** Milliseconds of the monotonic clock. */
@@ -42,7 +44,7 @@ export class Lease implements LeaseName {
 
   /** Holds an amount if it is free and nobody waits. */
   tryTake(amount: bigint, now: number): boolean {
-    if (this.isAsking || this.free < amount) return false;
+    if (this.isAsking || this.isRecalled || this.free < amount) return false;
     this.take(amount, now);
     return true;
   }

@@ -128,8 +128,10 @@ export class Leases {
   /** Somebody needs what is idle of an allowance, or budgets have changed. */
   async notice(payload: string): Promise<void> {
     if (payload === RULES_CHANGED) return this.refresh();
-    const lease = this.#holder.leases.get(payload);
-    if (lease) await this.#giveBack(lease, lease.free);
+    const [allowanceId = '', askedBy] = payload.split(' ');
+    const lease = this.#holder.leases.get(allowanceId);
+    // Who asks others hears it, too.
+    if (lease && askedBy !== this.#holder.id) await this.#surrender(lease);
   }
 
   /** Picodollars that are held for attempts on this server. */
@@ -143,7 +145,8 @@ export class Leases {
   async close(): Promise<void> {
     this.#stop();
     await this.#ticking;
-    await releaseHolders(this.#parts.pool, [this.#holder.id, ...this.#retired.map(({ id }) => id)]);
+    const { pool, serverId } = this.#parts;
+    await releaseHolders(pool, await formerHolders(pool, serverId, []));
   }
 
   /** Ends without giving anything back: the next start does. */
@@ -256,6 +259,8 @@ export class Leases {
   async #decide(lease: Lease, waiters: Lease['waiters']): Promise<void> {
     const now = performance.now();
     if (this.#isExpired(now)) throw new Error('Postgres has not been heard of for 10 minutes.');
+    if (lease.isRecalled) await this.#giveBack(lease, lease.free);
+    lease.isRecalled = false;
     let left = lease.serve(waiters, now);
     if (left.length === 0) return;
     await this.#grant(lease, left);
@@ -263,6 +268,8 @@ export class Leases {
     if (left.length > 0 && lease.standing && (await recall(this.#parts.pool, lease)) > 0)
       left = await this.#awaitRecalled(lease, left);
     lease.finish(left, now);
+    // Where money is short, none lies idle.
+    if (left.length > 0) await this.#giveBack(lease, lease.free);
   }
 
   async #awaitRecalled(lease: Lease, waiters: Lease['waiters']): Promise<Lease['waiters']> {
@@ -286,8 +293,15 @@ export class Leases {
     return granted?.waiting ?? 0;
   }
 
+  /** Gives back what is idle now, and what comes back as well. */
+  async #surrender(lease: Lease): Promise<void> {
+    lease.isRecalled = true;
+    await this.#giveBack(lease, lease.free);
+  }
+
   /** What is idle is no longer free before Postgres is told: should that fail, nobody spends it. */
   async #giveBack(lease: Lease, amount: bigint): Promise<void> {
+    if (amount === 0n && !lease.isRecalled) return;
     lease.free -= amount;
     try {
       await giveBack(this.#parts.pool, lease, amount);
@@ -300,7 +314,7 @@ export class Leases {
   /** More was spent than was held: nobody may go on with what is idle, before Postgres knows how much is left. */
   async #overrun(lease: Lease): Promise<void> {
     this.#parts.log.warn({ allowanceId: lease.allowanceId }, 'a call cost more than the most that was expected');
-    await this.#giveBack(lease, lease.free);
+    await this.#surrender(lease);
     await recall(this.#parts.pool, lease).catch((error) => this.#parts.log.debug({ err: error }, 'not recalled'));
   }
 
@@ -338,10 +352,10 @@ export class Leases {
     this.#rules = (await readRules(this.#parts.pool)).hard();
     this.#version = version;
     for (const lease of this.#holder.leases.values()) {
-      if (lease.budgetId === null || lease.free === 0n) continue;
+      if (lease.budgetId === null) continue;
       const [limit, former] = [this.#rules, before].map((rules) => rules.byId(lease.budgetId as string)?.limit ?? 0n);
       // What is idle must not be spent on the strength of a limit that is no more.
-      if (limit !== former) await this.#giveBack(lease, lease.free);
+      if (limit !== former) await this.#surrender(lease);
     }
   }
 
@@ -352,7 +366,7 @@ export class Leases {
       lease.fade();
       if (lease.isAsking) continue;
       const isUsed = now - lease.usedAt < IDLE_MS;
-      const kept = isUsed ? sliceOf(lease) : 0n;
+      const kept = isUsed && !lease.isRecalled ? sliceOf(lease) : 0n;
       if (lease.free > kept) await this.#giveBack(lease, lease.free - kept);
       const isIdle = lease.free === 0n && lease.open === 0n && !lease.isAsking;
       if (isIdle && now - lease.usedAt > FORGET_MS) this.#holder.leases.delete(lease.allowanceId);
