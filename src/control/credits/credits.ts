@@ -27,7 +27,7 @@ builder.queryFields((t) => ({
     type: CreditEntryConnection,
     authScopes: { user: true },
     description:
-      'What changed one’s own balance of credits, newest first, or any user’s for admins: grants, and each completion that cost credits.',
+      'What changed one’s own balance of credits, newest first, or any user’s for admins: grants, and each completion that cost credits, for as long as the request log keeps it.',
     args: { userId: t.arg.id({ description: USER }), ...pageArgs() },
     complexity: pageComplexity,
     resolve: async (_root, { userId = null, ...page }, { services, caller }) =>
