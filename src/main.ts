@@ -17,6 +17,7 @@ import { Gateway } from './gateway/gateway.ts';
 import { forgetFacts } from './gateway/ledger/forget-facts.ts';
 import { openLedger } from './gateway/ledger/ledger.ts';
 import { LedgerSeq } from './gateway/ledger/ledger-seq.ts';
+import { Claims, forgetClaims } from './gateway/replay/replay.ts';
 import { SnapshotKeeper } from './gateway/snapshot/keeper.ts';
 import { startSandbox } from './gateway/upstream/sandbox/sandbox.ts';
 import { SecretBox } from './platform/crypto.ts';
@@ -40,6 +41,9 @@ import { openServer } from './server/server.ts';
 
 /** Partitions of the ledger are made two months ahead, and facts kept for days; looking every six hours is plenty. */
 const HOUSEKEEPING_EVERY_MS = 6 * 3_600_000;
+/** Request ids wait for Postgres no longer than this, and not for what else asks it. */
+const CLAIM_MS = 2_000;
+const CLAIM_CONNECTIONS = 4;
 /** How long the last rows may take to reach Postgres at the end; what does not is in the journal. */
 const DRAIN_MS = 1_500;
 
@@ -101,10 +105,16 @@ export async function start(
       forgetFacts(pool, settings.decisionRetentionDays, stopping.signal).catch((error) =>
         log.warn({ err: error }, 'what old decisions were made from was not deleted'),
       );
+    const forgetUsedIds = () =>
+      forgetClaims(pool, stopping.signal).catch((error) =>
+        log.warn({ err: error }, 'old request ids were not deleted'),
+      );
     void forget();
+    void forgetUsedIds();
     const housekeeping = setInterval(() => {
       ensurePartitions(pool, new Date(), log).catch((error) => log.warn({ err: error }, 'no partitions were made'));
       void forget();
+      void forgetUsedIds();
     }, HOUSEKEEPING_EVERY_MS);
     closers.push(() => clearInterval(housekeeping));
     const seeded = await seed({ prisma, secretBox, settings, log });
@@ -143,7 +153,11 @@ export async function start(
     const budgets = new BudgetWatcher({ prisma, settings, ledgerSeq, feed, log });
     closers.push(() => budgets.close());
 
-    const gateway = new Gateway({ snapshots, ledger, leases, settings, log });
+    const claimOptions = { max: CLAIM_CONNECTIONS, statementTimeoutMs: CLAIM_MS, log };
+    const claimPool = createPool(connection, { ...claimOptions, applicationName: 'signalbox request ids' });
+    closers.push(() => claimPool.end());
+    const claims = new Claims(claimPool, serverId, log);
+    const gateway = new Gateway({ snapshots, ledger, leases, settings, claims, log });
     closers.push(() => gateway.close());
     const clearings = new AbortController();
     closers.push(() => clearings.abort());

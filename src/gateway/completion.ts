@@ -16,8 +16,16 @@ export interface CompletionRequest {
   operation: Operation;
   /** An OpenAI chat completions or embeddings body, exactly as received; the doors do not look into it. */
   body: Buffer;
-  /** Aborts when the client leaves. A door may tell the gateway by `leave(requestId)` instead. */
+  /** Aborts when the client leaves. A door may tell the gateway by `leave(requestId)` instead, where there is no `key`. */
   signal?: AbortSignal;
+  /**
+   * The caller's own name for the request, which fits `CALLER_KEY`. Whoever asks the same by the same name gets the same
+   * completion from its first event on, while it runs and for some time after, whether streamed or not. It ends early
+   * when the last of them leaves: at once when their signal aborts by a CancelledError, otherwise after the grace.
+   */
+  key?: string;
+  /** The client has the upstream's events before this one, so nothing is begun for it. Only with `key`. */
+  resumeFrom?: number;
   /** Up to 10 names with values. */
   tags: Readonly<Record<string, string>>;
   /** Headers for the sandbox provider alone (`x-sandbox`). */

@@ -19,6 +19,7 @@ import { type RouteState, type RouteWish, selectRoute, stateOfRoute } from './in
 import type { LedgerWriter } from './ledger/records.ts';
 import { ModelLists } from './model-lists.ts';
 import { toFailure, type WholeAnswer } from './relay.ts';
+import { type Claims, type Once, Replays } from './replay/replay.ts';
 import { type CachedAnswer, type Recording, ResponseCache } from './response-cache.ts';
 import type { Explanation } from './routing/explain.ts';
 import type { KeyRest } from './routing/keys.ts';
@@ -46,7 +47,10 @@ export interface GatewayParts {
     | 'maxRunningCompletions'
     | 'circuitProbeMs'
     | 'responseCacheBytes'
+    | 'resumeGraceMs'
+    | 'replayBytes'
   >;
+  claims: Claims;
   log: Log;
 }
 
@@ -58,18 +62,20 @@ export class Gateway {
   readonly #steering: Steering;
   readonly #settlements: Settlements;
   readonly #cache: ResponseCache;
+  readonly #replays: Replays;
   /** The providers' own lists of their models. */
   readonly modelLists: ModelLists;
   readonly #running = new Map<string, Run>();
   #isClosing = false;
 
   constructor(parts: GatewayParts) {
-    const { settings } = parts;
+    const { settings, claims, log } = parts;
     this.#parts = parts;
     this.#dispatcher = new Dispatcher(this.#transport, settings);
     this.#steering = new Steering(settings.circuitProbeMs);
     this.#settlements = new Settlements(parts.ledger);
     this.#cache = new ResponseCache(settings.responseCacheBytes);
+    this.#replays = new Replays({ claims, log, graceMs: settings.resumeGraceMs, mostBytes: settings.replayBytes });
     this.modelLists = new ModelLists(this.#transport, this.#steering.health.keys);
   }
 
@@ -127,13 +133,34 @@ export class Gateway {
   /**
    * The journey of a completion: admit → pick → intend → dispatch → relay → settle. Every way in takes it.
    * Failures are its last event, not exceptions. Whoever stops reading early must call `return()` (as `for await`
-   * does), call `leave`, or abort the request's signal: each stops the upstream call at once.
+   * does), call `leave`, or abort the request's signal: each stops the upstream call at once. With a `key` it may have
+   * been made already, and is told again; see `CompletionRequest`.
    */
-  async *complete(request: CompletionRequest): AsyncGenerator<CompletionEvent, void, undefined> {
+  complete(request: CompletionRequest): AsyncGenerator<CompletionEvent, void, undefined> {
+    return request.key === undefined ? this.#complete(request, null) : this.#completeOnce(request);
+  }
+
+  /** A completion that its caller gave a name: made once, in a run of its own, and told to everybody who asks for it. */
+  async *#completeOnce(request: CompletionRequest): AsyncGenerator<CompletionEvent, void, undefined> {
     const requestId = request.requestId ?? uuidv7();
+    let answer: AsyncGenerator<CompletionEvent, void, undefined>;
+    try {
+      const running = this.#replays.has(request) ? 0 : this.#running.size;
+      const run = this.#admit(requestId, request, running);
+      const { signal: _, ...alone } = request;
+      answer = await this.#replays.open(run, (once) => this.#complete(alone, once));
+    } catch (error) {
+      yield { type: 'failed', error: this.#expected(error), report: null, requestId };
+      return;
+    }
+    yield* answer;
+  }
+
+  async *#complete(request: CompletionRequest, once: Once | null): AsyncGenerator<CompletionEvent, void, undefined> {
+    const requestId = once?.run.requestId ?? request.requestId ?? uuidv7();
     let run: Run;
     try {
-      run = this.#admit(requestId, request);
+      run = once?.run ?? this.#admit(requestId, request, this.#running.size);
     } catch (error) {
       yield { type: 'failed', error: this.#expected(error), report: null, requestId };
       return;
@@ -146,6 +173,7 @@ export class Gateway {
     try {
       const { isStreamed, wantsUsage } = run.admitted;
       yield { type: 'admitted', requestId, isStreamed, wantsUsage };
+      if (once) await once.claim();
       recording = this.#cache.record(run);
       const cached = recording && this.#cache.get(recording);
       if (cached) yield* this.#answerAgain(run, cached);
@@ -167,7 +195,7 @@ export class Gateway {
     }
   }
 
-  /** The client of this completion has left: the call to the provider ends now. Nothing happens if it is over. */
+  /** The client of this completion, which has no key, has left: the call to the provider ends now, if it is not over. */
   leave(requestId: string): void {
     const run = this.#running.get(requestId);
     if (run) cancel(run, new CancelledError('The client left before the answer was complete.'));
@@ -180,15 +208,16 @@ export class Gateway {
       cancel(run, new OverloadedError('Signalbox is shutting down. Try again shortly.'));
     const deadline = Date.now() + 2_000;
     while (this.#running.size > 0 && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 10));
+    this.#replays.close();
     await this.#transport.close();
     await this.#dispatcher.close();
   }
 
-  #admit(requestId: string, request: CompletionRequest): Run {
+  #admit(requestId: string, request: CompletionRequest, running: number): Run {
     if (this.#isClosing) throw new OverloadedError('Signalbox is shutting down. Try again shortly.');
     const { settings, snapshots } = this.#parts;
     const rules = { anonymousCompletions: settings.anonymousCompletions, mostRunning: settings.maxRunningCompletions };
-    return startRun(requestId, request, admit(request, snapshots.current, this.#running.size, rules));
+    return startRun(requestId, request, admit(request, snapshots.current, running, rules));
   }
 
   async *#tryTargets(

@@ -1,5 +1,6 @@
 import { cacheKeyOf } from './cache-key.ts';
 import type { CompletionReport, StreamEvent } from './completion.ts';
+import { bytesOfAnswer, bytesOfEvent, charactersOf } from './memory.ts';
 import type { WholeAnswer } from './relay.ts';
 import { choiceOf, type Run } from './run.ts';
 
@@ -7,10 +8,6 @@ import { choiceOf, type Run } from './run.ts';
 const LARGEST_REQUEST = 1_048_576;
 /** Of memory; a streamed answer takes less than a kilobyte for a token. */
 const LARGEST_ANSWER = 8 * 1_048_576;
-/** About what an answer, an event and a piece of a tool call take besides their texts. */
-const ENTRY_BYTES = 1_024;
-const EVENT_BYTES = 256;
-const TOOL_CALL_BYTES = 128;
 
 /** Where an answer came from, and what of the request it did not heed. */
 export type Origin = Pick<CompletionReport, 'finishReason' | 'targetId' | 'warnings'> & {
@@ -54,7 +51,7 @@ export class Recording {
 
   add(events: readonly StreamEvent[]): void {
     for (const event of events) {
-      const bytes = sizeOf(event);
+      const bytes = bytesOfEvent(event);
       if (this.#isTooLarge) return;
       if (this.#bytes + bytes > LARGEST_ANSWER || !this.#reserve(bytes)) {
         this.release();
@@ -86,8 +83,7 @@ export class Recording {
     origin: Origin,
   ): { answer: CachedAnswer; bytes: number } | null {
     const texts = charactersOf([usageEvent ?? '', ...origin.warnings]);
-    // What it says is kept beside its bytes.
-    const bytes = ENTRY_BYTES + this.#bytes + texts * 2 + (body?.body.length ?? 0) * 3;
+    const bytes = this.#bytes + texts * 2 + bytesOfAnswer(body);
     if (this.#isTooLarge || bytes > LARGEST_ANSWER) return null;
     // Where another target began anew, they were not counted from 0.
     const events = this.#events.map((event, seq) => (event.seq === seq ? event : { ...event, seq }));
@@ -185,15 +181,4 @@ export class ResponseCache {
     this.#entries.delete(key);
     this.#bytes -= entry.bytes;
   }
-}
-
-/** In memory. A character may take two bytes, and what an event says is kept beside its JSON. */
-function sizeOf({ data, text, reasoning, toolCalls }: StreamEvent): number {
-  const pieces = toolCalls.map((call) => charactersOf([call.id ?? '', call.name ?? '', call.arguments]));
-  const characters = charactersOf([data, text, reasoning]) + pieces.reduce((sum, length) => sum + length, 0);
-  return EVENT_BYTES + characters * 2 + pieces.length * TOOL_CALL_BYTES;
-}
-
-function charactersOf(texts: readonly string[]): number {
-  return texts.reduce((sum, text) => sum + text.length, 0);
 }

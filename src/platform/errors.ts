@@ -100,9 +100,16 @@ export class NotFoundError extends SignalboxError {
   readonly code = 'NOT_FOUND';
 }
 
-/** A name is taken, or an update was based on a version that is no longer the latest. */
+/** A name is taken, an update was based on a version that is no longer the latest, or a request id was used before. */
 export class ConflictError extends SignalboxError {
   readonly code = 'CONFLICT';
+  /** The ledger's id of the completion that has the request id; absent: it is about something else. */
+  declare readonly completionId?: string;
+
+  constructor(message: string, completionId?: string) {
+    super(message);
+    if (completionId !== undefined) this.completionId = completionId;
+  }
 }
 
 /** What is left of a hard budget or of credits, when that is too little. */

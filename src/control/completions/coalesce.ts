@@ -19,18 +19,30 @@ export interface Delta {
   outputTokens: number;
 }
 
+/** The part of an answer that a client has already. */
+export interface Behind {
+  /** Number of the first event that it does not have. */
+  until: number;
+  /** Called with each event that it has. */
+  skip: (event: StreamEvent) => void;
+}
+
+const NOTHING: Behind = { until: 0, skip: () => undefined };
+
 type CoalescedEvent = Delta | Extract<CompletionEvent, { type: 'started' | 'restarted' | 'finished' | 'failed' }>;
 
 /**
  * Joins the `events` of a completion into deltas: the first at once, later ones at most one every `intervalMs`, the last
  * with the end of the stream. Reads from `source` only while somebody waits for an event, so a reader that stalls
  * stops the upstream. Whoever stops early also closes `source`.
+ * @param behind leaves out the deltas of events that the client has
  */
 export async function* coalesce(
   source: AsyncGenerator<CompletionEvent, void, undefined>,
   intervalMs: number = DELTA_INTERVAL_MS,
+  behind: Behind = NOTHING,
 ): AsyncGenerator<CoalescedEvent, void, undefined> {
-  const pending = new PendingDelta();
+  const pending = new PendingDelta(behind);
   /** Until the next delta may go; null: it may. */
   let pause: Promise<null> | null = null;
   let reading: Promise<IteratorResult<CompletionEvent, void>> | null = null;
@@ -78,6 +90,11 @@ class PendingDelta {
   #toolCalls = new Map<number, ToolCallDelta>();
   #argumentsLength = 0;
   #outputTokens = 0;
+  readonly #behind: Behind;
+
+  constructor(behind: Behind) {
+    this.#behind = behind;
+  }
 
   get length(): number {
     return this.#text.length + this.#reasoning.length + this.#argumentsLength;
@@ -89,11 +106,15 @@ class PendingDelta {
 
   add(events: readonly StreamEvent[]): void {
     for (const event of events) {
+      this.#outputTokens += countTokens(event);
+      if (event.seq < this.#behind.until) {
+        this.#behind.skip(event);
+        continue;
+      }
       this.#seq = event.seq;
       this.#text += event.text;
       this.#reasoning += event.reasoning;
       for (const fragment of event.toolCalls) this.#addToolCall(fragment);
-      this.#outputTokens += countTokens(event);
     }
   }
 

@@ -2,6 +2,7 @@ import { assertWithinLimit } from '../../gateway/admission/rate-limit.ts';
 import {
   AuthenticationError,
   BudgetExceededError,
+  ConflictError,
   ContentFilterError,
   ContextLengthError,
   ForbiddenError,
@@ -27,6 +28,8 @@ import { complete, streamCompletion } from './run.ts';
 import { CompletionType } from './types.ts';
 
 export { type CompletionFilter, completionFilterFields, visibleFilter } from './filter.ts';
+export type { LoggedRequest } from './logged-request.ts';
+export { conflictingRequest } from './request-conflict.ts';
 export { RequestTail } from './request-tail.ts';
 export { RequestStatusEnum } from './types.ts';
 
@@ -35,7 +38,7 @@ builder.mutationField('complete', (t) =>
     type: CompletionType,
     authScopes: { completions: true },
     description:
-      'Makes a completion and returns the whole answer. When the client leaves, the upstream call stops. Several in one operation count as several requests.',
+      'Makes a completion and returns the whole answer. When the client leaves, the upstream call stops, or goes on for a while if it has a `requestId`. Several in one operation count as several requests.',
     args: { input: t.arg({ type: CompletionInputType, required: true, description: 'What to complete.' }) },
     errors: directOutcome(
       ValidationError,
@@ -44,6 +47,7 @@ builder.mutationField('complete', (t) =>
       ProviderNotFoundError,
       AuthenticationError,
       ForbiddenError,
+      ConflictError,
       RateLimitedError,
       BudgetExceededError,
       InsufficientCreditsError,
@@ -65,7 +69,8 @@ builder.subscriptionField('completion', (t) =>
   t.field({
     type: CompletionEventType,
     authScopes: { completions: true },
-    description: 'Makes a completion and streams its answer. Unsubscribing stops the upstream call at once.',
+    description:
+      'Makes a completion and streams its answer. Unsubscribing stops the upstream call at once. With a `requestId`, a lost connection does so only after `RESUME_GRACE` seconds: subscribe again with the same input and `resumeFrom` until then.',
     args: { input: t.arg({ type: CompletionInputType, required: true, description: 'What to complete.' }) },
     subscribe: (_root, { input }, context) => streamCompletion(context, input),
     resolve: (event) => event,

@@ -138,6 +138,14 @@ export const CompletionInputType = builder.inputType('CompletionInput', {
       description:
         'What the requests of one session have in common, up to 200 characters: routes that split by session send them to the same target.',
     }),
+    requestId: t.string({
+      description:
+        'Your own name for the request, 1 to 200 printable characters, for 24 hours. The same input under the same name again attaches to the same completion, while it runs and for 10 minutes after: there is never a second upstream call or charge. Needs a sign-in or an API key. Answers report an id of Signalbox’s as `requestId`.',
+    }),
+    resumeFrom: t.int({
+      description:
+        'With `requestId`, for the subscription `completion`: the first `seq` that you do not have yet. What came before is left out, and nothing is begun. Default: from the beginning.',
+    }),
     extra: t.field({
       type: 'JSON',
       description:

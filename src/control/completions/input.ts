@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { CALLER_KEY, CALLER_KEY_RULE } from '../../gateway/replay/replay.ts';
 import { POWER_LEVELS } from '../../gateway/routing/power-level.ts';
 import { eachOnce, jsonObject } from '../schema/input-rules.ts';
 
@@ -68,6 +69,8 @@ export const completionInput = z.object({
     .nullish(),
   powerLevel: z.enum(POWER_LEVELS).nullish(),
   sessionKey: z.string().min(1, 'must not be empty').max(200, 'must be at most 200 characters').nullish(),
+  requestId: z.string().regex(CALLER_KEY, CALLER_KEY_RULE).nullish(),
+  resumeFrom: z.int().min(0, 'must be 0 or more').nullish(),
   extra: jsonObject.nullish(),
 });
 

@@ -1,4 +1,4 @@
-import type { AnswerHead, CompletionReport, CompletionRequest } from '../../gateway/completion.ts';
+import type { AnswerHead, CompletionReport, CompletionRequest, StreamEvent } from '../../gateway/completion.ts';
 import type { Chunk } from '../../gateway/upstream/chunk.ts';
 import { type SignalboxError, ValidationError } from '../../platform/errors.ts';
 import type { Context } from '../schema/context.ts';
@@ -22,7 +22,8 @@ export type StreamedEvent =
   | { type: 'failed'; error: SignalboxError; report: CompletionReport | null; requestId: string };
 
 /**
- * Makes a completion and returns its whole answer. Stops the upstream call when the client leaves.
+ * Makes a completion and returns its whole answer. Stops the upstream call when the client leaves; under a request id of
+ * the caller's, as the gateway's `CompletionRequest` says.
  * @throws SignalboxError: ValidationError for the input, and what the gateway fails with.
  */
 export async function complete(context: Caller, input: CompletionInput): Promise<Answer> {
@@ -47,17 +48,28 @@ export async function* streamCompletion(
     yield { type: 'failed', error: request, report: null, requestId: context.requestId };
     return;
   }
+  const { resumeFrom = 0 } = request;
+  /** Number of the next event of the answer. */
+  let seq = 0;
   let transcript = new Transcript();
   let head: AnswerHead | null = null;
-  for await (const event of coalesce(context.services.gateway.complete(request))) {
-    if (event.type === 'started') head = event.head;
-    if (event.type === 'restarted') {
-      head = event.head;
-      transcript = new Transcript();
+  const skip = (event: StreamEvent) => {
+    seq = event.seq + 1;
+    transcript.add(event);
+  };
+  const events = context.services.gateway.complete(request);
+  for await (const event of coalesce(events, undefined, { until: resumeFrom, skip })) {
+    if (event.type === 'started' || event.type === 'restarted') head = event.head;
+    if (event.type === 'restarted') transcript = new Transcript();
+    if (event.type === 'delta') {
+      seq = event.seq + 1;
+      transcript.add(event);
     }
-    if (event.type === 'delta') transcript.add(event);
-    if (event.type !== 'finished') yield event;
-    else if (head) yield { type: 'finished', answer: transcript.finish(head, event.report) };
+    if (event.type === 'finished') {
+      if (head) yield { type: 'finished', answer: transcript.finish(head, event.report) };
+    } else if (seq >= resumeFrom || event.type === 'failed') {
+      yield event;
+    }
   }
 }
 

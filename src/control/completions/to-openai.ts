@@ -29,9 +29,9 @@ const TYPED_MEMBERS: Readonly<Record<string, string>> = {
 export function toOpenAI(
   input: CompletionInput,
   isStreamed: boolean,
-): Pick<CompletionRequest, 'body' | 'tags' | 'powerLevel' | 'sessionKey'> {
+): Pick<CompletionRequest, 'body' | 'tags' | 'powerLevel' | 'sessionKey' | 'key' | 'resumeFrom'> {
   const parsed = parseInput(completionInput, input);
-  refuseClashes(parsed);
+  refuseClashes(parsed, isStreamed);
   const body = {
     ...(parsed.model == null ? {} : { model: parsed.model }),
     messages: parsed.messages.map(toMessage),
@@ -55,16 +55,20 @@ export function toOpenAI(
     tags: Object.fromEntries((parsed.tags ?? []).map(({ name, value }) => [name, value])),
     ...(parsed.powerLevel ? { powerLevel: parsed.powerLevel } : {}),
     ...(parsed.sessionKey ? { sessionKey: parsed.sessionKey } : {}),
+    ...(parsed.requestId == null ? {} : { key: parsed.requestId }),
+    ...(parsed.resumeFrom == null ? {} : { resumeFrom: parsed.resumeFrom }),
   };
 }
 
-function refuseClashes({ extra, maxOutputTokens }: ParsedCompletion): void {
+function refuseClashes({ extra, maxOutputTokens, requestId, resumeFrom }: ParsedCompletion, isStreamed: boolean): void {
   const issues = Object.keys(extra ?? {}).flatMap((member) => {
     if (member === 'max_tokens' && maxOutputTokens != null)
       return [{ path: 'extra.max_tokens', message: 'must not be given together with maxOutputTokens' }];
     if (!Object.hasOwn(TYPED_MEMBERS, member)) return [];
     return [{ path: `extra.${member}`, message: TYPED_MEMBERS[member] ?? '' }];
   });
+  if (resumeFrom != null && (requestId == null || !isStreamed))
+    issues.push({ path: 'resumeFrom', message: 'must be given with requestId, to the subscription completion' });
   if (issues.length > 0) throw new ValidationError(issues);
 }
 

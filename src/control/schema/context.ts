@@ -58,6 +58,6 @@ export interface Context {
   /** Of the client. */
   address: string;
   requestId: string;
-  /** Aborts when the client leaves: the connection is cut, or the operation is unsubscribed. */
+  /** Aborts when the client leaves: by a CancelledError when it unsubscribes, by something else when the connection is cut. */
   signal: AbortSignal;
 }

@@ -39,7 +39,8 @@ export const ErrorCodeEnum = enumOf<ErrorCode>(
     MODEL_NOT_FOUND: 'There is no such model.',
     ROUTE_NOT_FOUND: 'There is no such route.',
     NOT_FOUND: 'There is no such thing.',
-    CONFLICT: 'A name is taken, a thing is in use, or the change was based on an old version.',
+    CONFLICT:
+      'A name is taken, a thing is in use, the change was based on an old version, or the `requestId` of a completion stands for another one.',
     PAYLOAD_TOO_LARGE: 'The request or an answer is larger than the limit.',
     RATE_LIMITED: 'Too many requests.',
     CANCELLED: 'The client cancelled.',

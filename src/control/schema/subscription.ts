@@ -82,9 +82,9 @@ SchemaBuilder.registerPlugin(subscriptionPlugin, SubscriptionPlugin);
 /** A source that always has another event lets others have their turn after so many. */
 const EVENTS_AT_ONCE = 64;
 
-/** Aborts `inner` with `outer`. Returns what undoes it, so that nothing is left on a signal that lives longer. */
+/** Aborts `inner` with `outer`, for the same reason. Returns what undoes it, so that nothing is left on a signal that lives longer. */
 function linkSignals(outer: AbortSignal, inner: AbortController): () => void {
-  const abort = () => inner.abort();
+  const abort = () => inner.abort(outer.reason);
   if (outer.aborted) abort();
   else outer.addEventListener('abort', abort, { once: true });
   return () => outer.removeEventListener('abort', abort);

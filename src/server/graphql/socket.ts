@@ -6,7 +6,7 @@ import type { RawData, WebSocket } from 'ws';
 import type { Services } from '../../control/schema/context.ts';
 import { liveSource } from '../../control/schema/subscription.ts';
 import { assertWithinLimit } from '../../gateway/admission/rate-limit.ts';
-import { AuthenticationError, OverloadedError, RateLimitedError } from '../../platform/errors.ts';
+import { AuthenticationError, CancelledError, OverloadedError, RateLimitedError } from '../../platform/errors.ts';
 import { uuidv7 } from '../../platform/ids.ts';
 import { credentialOf, identify } from '../identify.ts';
 import { formatErrorForSocket, type RequestTrace } from './format-error.ts';
@@ -70,7 +70,7 @@ export function createSocketServer(pipeline: Pipeline, services: Services) {
   ) {
     const trace = { requestId: uuidv7(), log };
     try {
-      const { session, address } = context.extra;
+      const { session, address, socket } = context.extra;
       if (!session) throw new AuthenticationError('Send connection_init first.');
       assertRoom(Object.keys(context.subscriptions).length);
       assertWithinLimit(rateLimiter.take(await session.renew()));
@@ -96,6 +96,11 @@ export function createSocketServer(pipeline: Pipeline, services: Services) {
           liveSource(
             resultsOf(() => start(args), trace),
             controller,
+            undefined,
+            () => {
+              // Ended from either side while the connection stands; a lost one says nothing about what the client wants.
+              if (socket.readyState === socket.OPEN) controller.abort(new CancelledError('The client unsubscribed.'));
+            },
           ),
       } as OperationArgs;
     } catch (error) {

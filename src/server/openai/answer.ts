@@ -1,19 +1,22 @@
+import { isUtf8 } from 'node:buffer';
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { conflictingRequest } from '../../control/completions/completions.ts';
 import type { Services } from '../../control/schema/context.ts';
 import type { Caller } from '../../gateway/admission/caller.ts';
 import type { AnswerHead, CompletionEvent, CompletionReport, CompletionRequest } from '../../gateway/completion.ts';
 import type { Operation } from '../../gateway/ledger/records.ts';
+import { CALLER_KEY, CALLER_KEY_RULE } from '../../gateway/replay/replay.ts';
 import { POWER_LEVELS } from '../../gateway/routing/power-level.ts';
-import { invalid, type SignalboxError } from '../../platform/errors.ts';
+import { ConflictError, invalid, type SignalboxError } from '../../platform/errors.ts';
 import { toUsd } from '../../platform/money.ts';
-import { retryHeaders, toOpenAIError } from './errors.ts';
+import { retryHeaders, toOpenAIError, toOpenAIRecord } from './errors.ts';
 import { addHead, addReport, type Headers } from './headers.ts';
 
 /** While a client has its headers but no event yet, a comment this often keeps proxies from giving up. */
 const PING_MS = 10_000;
 
-type Wishes = Pick<CompletionRequest, 'powerLevel' | 'sessionKey' | 'acceptsRestart'>;
+type Wishes = Pick<CompletionRequest, 'powerLevel' | 'sessionKey' | 'acceptsRestart' | 'key'>;
 
 /** What the door knows of a call when it hands it over. */
 export interface OpenAICall {
@@ -37,8 +40,10 @@ export async function answerOpenAICall(
   services: Services,
 ): Promise<void> {
   const sandbox = request.headers['x-sandbox'];
+  const lost = call.wishes.key === undefined ? null : new AbortController();
   response.once('close', () => {
-    if (!response.writableFinished) services.gateway.leave(call.requestId);
+    if (lost) lost.abort();
+    else if (!response.writableFinished) services.gateway.leave(call.requestId);
   });
   const events = services.gateway.complete({
     requestId: call.requestId,
@@ -48,9 +53,10 @@ export async function answerOpenAICall(
     body: call.body,
     tags: parseTags(request.headers['x-signalbox-tags']),
     ...call.wishes,
+    ...(lost ? { signal: lost.signal } : {}),
     sandbox: typeof sandbox === 'string' ? sandbox : null,
   });
-  const writer = new AnswerWriter(response, call.headers, services.settings.headerHoldMs);
+  const writer = new AnswerWriter(response, call, services);
   try {
     for await (const event of events) {
       await writer.write(event);
@@ -62,20 +68,31 @@ export async function answerOpenAICall(
 }
 
 /**
- * `x-signalbox-power-level`, `x-signalbox-session`, and `x-signalbox-restart: allow`.
- * @throws ValidationError for a power level that there is not
+ * `x-signalbox-power-level`, `x-signalbox-session`, `x-signalbox-restart: allow`, and `idempotency-key`.
+ * @throws ValidationError for a power level that there is not, and a key that is none
  */
 export function parseWishes({ headers }: IncomingMessage): Wishes {
   const level = headers['x-signalbox-power-level'];
   const session = headers['x-signalbox-session'];
+  const key = keyIn(headers['idempotency-key']);
   const powerLevel = POWER_LEVELS.find((one) => one === level);
   if (level !== undefined && !powerLevel)
     throw invalid('x-signalbox-power-level', 'must be ECO, BALANCED or PRECISION');
   return {
     ...(powerLevel ? { powerLevel } : {}),
     ...(typeof session === 'string' ? { sessionKey: session } : {}),
+    ...(key === undefined ? {} : { key }),
     acceptsRestart: headers['x-signalbox-restart'] === 'allow',
   };
+}
+
+function keyIn(header: string | string[] | undefined): string | undefined {
+  if (typeof header !== 'string') return undefined;
+  // Node reads headers as Latin-1, whatever the client wrote.
+  const bytes = Buffer.from(header, 'latin1');
+  const key = isUtf8(bytes) ? bytes.toString('utf8') : header;
+  if (!CALLER_KEY.test(key)) throw invalid('Idempotency-Key', CALLER_KEY_RULE);
+  return key;
 }
 
 /** `x-signalbox-tags: team=search, env=production`; the gateway checks their number and length. */
@@ -92,17 +109,19 @@ function parseTags(header: string | string[] | undefined): Record<string, string
 class AnswerWriter {
   readonly #response: ServerResponse;
   readonly #headers: Headers;
-  readonly #headerHoldMs: number;
+  readonly #caller: Caller;
+  readonly #services: Services;
   #hold: NodeJS.Timeout | null = null;
   #ping: NodeJS.Timeout | null = null;
   #body: Buffer | null = null;
   #isStreamed = false;
   #wantsUsage = false;
 
-  constructor(response: ServerResponse, headers: Headers, headerHoldMs: number) {
+  constructor(response: ServerResponse, { headers, caller }: OpenAICall, services: Services) {
     this.#response = response;
     this.#headers = headers;
-    this.#headerHoldMs = headerHoldMs;
+    this.#caller = caller;
+    this.#services = services;
   }
 
   async write(event: CompletionEvent): Promise<void> {
@@ -111,7 +130,7 @@ class AnswerWriter {
         this.#wantsUsage = event.wantsUsage;
         this.#isStreamed = event.isStreamed;
         this.#headers['x-signalbox-request-id'] = event.requestId;
-        if (event.isStreamed) this.#hold = setTimeout(() => this.#openEarly(), this.#headerHoldMs);
+        if (event.isStreamed) this.#hold = setTimeout(() => this.#openEarly(), this.#services.settings.headerHoldMs);
         return;
       case 'started':
         if (this.#isStreamed) this.#openStream(event.head);
@@ -179,9 +198,10 @@ class AnswerWriter {
     this.#response.end(`${usage}data: [DONE]\n\n`);
   }
 
-  #fail(error: SignalboxError, report: CompletionReport | null, requestId: string): void {
+  async #fail(error: SignalboxError, report: CompletionReport | null, requestId: string): Promise<void> {
+    const record = error instanceof ConflictError ? await this.#recordOf(error) : {};
     if (this.#response.destroyed) return;
-    const body = JSON.stringify(toOpenAIError(error, requestId));
+    const body = JSON.stringify(toOpenAIError(error, requestId, record));
     // Headers are out: an error event, and no [DONE], so that no client takes the answer for complete.
     if (this.#response.headersSent) {
       this.#response.end(`data: ${body}\n\n`);
@@ -191,6 +211,18 @@ class AnswerWriter {
     else this.#headers['x-signalbox-request-id'] = requestId;
     Object.assign(this.#headers, retryHeaders(error));
     this.#answer(error.status, Buffer.from(body));
+  }
+
+  /** What the ledger has of the completion under the same key; null while it has nothing, or cannot be asked. */
+  async #recordOf(error: ConflictError) {
+    const { pool, log } = this.#services;
+    try {
+      const request = await conflictingRequest(error, this.#caller, pool);
+      return { request: request && toOpenAIRecord(request) };
+    } catch (thrown) {
+      log.warn({ err: thrown }, 'the ledger could not be asked about a request that was made before');
+      return { request: null };
+    }
   }
 
   #answer(status: number, body: Buffer): void {

@@ -1,3 +1,4 @@
+import type { LoggedRequest } from '../../control/completions/completions.ts';
 import {
   BudgetExceededError,
   ERROR_CODES,
@@ -9,8 +10,8 @@ import {
 } from '../../platform/errors.ts';
 import { type Picodollars, toUsd } from '../../platform/money.ts';
 
-/** The shape in which every OpenAI client expects an error. */
-export function toOpenAIError(error: SignalboxError, requestId: string) {
+/** The shape in which every OpenAI client expects an error. @param more members of its own */
+export function toOpenAIError(error: SignalboxError, requestId: string, more: object = {}) {
   const param = error instanceof ValidationError ? error.issues[0]?.path || null : null;
   return {
     error: {
@@ -20,6 +21,7 @@ export function toOpenAIError(error: SignalboxError, requestId: string) {
       code: error.code.toLowerCase(),
       request_id: requestId,
       ...shortageOf(error),
+      ...more,
     },
   };
 }
@@ -32,6 +34,22 @@ function shortageOf(error: SignalboxError) {
   const amounts = { remaining: usd(remaining), limit: usd(limit), open_holds: usd(openHolds), needed: usd(needed) };
   if (error instanceof InsufficientCreditsError) return amounts;
   return { budget_id: error.budgetId, ...amounts, resets_at: error.resetsAt?.toISOString() ?? null };
+}
+
+/** A completion as the ledger has it, for the error that stands in place of its answer. */
+export function toOpenAIRecord({ id, status, model, provider, usage, cost }: LoggedRequest) {
+  return {
+    id,
+    status: status.toLowerCase(),
+    provider,
+    model,
+    usage: {
+      prompt_tokens: usage.inputTokens,
+      completion_tokens: usage.outputTokens,
+      is_estimated: usage.isEstimated,
+    },
+    cost: cost === null ? null : toUsd(cost),
+  };
 }
 
 /** `retry-after` where the error knows when to come back. */
