@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import type { Spending, SpendingPoster } from '../allowances/post-spending.ts';
 import type { RoutingFact } from '../routing/decision.ts';
+import { copyRows } from './copy-rows.ts';
 import { LEDGER_CHANNEL } from './ledger-seq.ts';
 import type { SettledAttempt, SettledCompletion } from './open-completions.ts';
 import type { PriceVersion } from './prices.ts';
@@ -105,7 +106,11 @@ async function post(
   const spendings: Spending[] = [];
   let seq = before;
   if (completions.length > 0) {
-    const known = await knownCompletions(client, completions);
+    const known = await knownIds(
+      client,
+      'completions',
+      completions.map(({ origin }) => origin.completionId),
+    );
     const rows = completions.flatMap((completion, index) => {
       if (known.has(completion.origin.completionId)) return [];
       const { origin, outcome } = completion;
@@ -113,19 +118,25 @@ async function post(
       seq += 1n;
       return [completionRow(completion, seq, serverId)];
     });
-    if (rows.length > 0) await client.query(INSERT_COMPLETIONS, [JSON.stringify(rows)]);
+    if (rows.length > 0) await copyRows(client, 'completions', COMPLETION_COLUMNS, rows);
   }
   if (prices.length > 0) await insertPrices(client, prices);
   if (facts.length > 0) await insertNamed(client, INSERT_FACTS, facts);
   if (attempts.length > 0) {
-    const inserted = await insertAttempts(client, attempts);
-    for (const [index, attempt] of attempts.entries()) {
+    const known = await knownIds(
+      client,
+      'attempts',
+      attempts.map(({ intent }) => intent.attemptId),
+    );
+    const rows = attempts.flatMap((attempt, index) => {
       const { intent, outcome } = attempt;
-      if (!inserted.has(intent.attemptId)) continue;
+      if (known.has(intent.attemptId)) return [];
       const { startedAt } = intent.origin;
       entries.push({ seriesId: seriesIds.attempts[index] as string, startedAt, outcome });
       spendings.push(spendingOf(attempt));
-    }
+      return [attemptRow(attempt)];
+    });
+    if (rows.length > 0) await copyRows(client, 'attempts', ATTEMPT_COLUMNS, rows);
   }
   if (entries.length > 0) await addRollups(client, foldRollups(entries));
   if (seq > before) await advanceHead(client, seq);
@@ -172,22 +183,12 @@ function spendingOf({ intent, outcome }: SettledAttempt): Spending {
 }
 
 /** Those that are in the ledger already. The head is held, so no one adds them meanwhile. */
-async function knownCompletions(
+async function knownIds(
   client: pg.ClientBase,
-  completions: readonly SettledCompletion[],
+  table: 'completions' | 'attempts',
+  ids: readonly string[],
 ): Promise<ReadonlySet<string>> {
-  const { rows } = await client.query<{ id: string }>('SELECT id FROM completions WHERE id = ANY($1::uuid[])', [
-    completions.map(({ origin }) => origin.completionId),
-  ]);
-  return new Set(rows.map(({ id }) => id));
-}
-
-/** The ids of those that were not in the ledger before. */
-async function insertAttempts(
-  client: pg.ClientBase,
-  attempts: readonly SettledAttempt[],
-): Promise<ReadonlySet<string>> {
-  const { rows } = await client.query<{ id: string }>(INSERT_ATTEMPTS, [JSON.stringify(attempts.map(attemptRow))]);
+  const { rows } = await client.query<{ id: string }>(`SELECT id FROM ${table} WHERE id = ANY($1::uuid[])`, [ids]);
   return new Set(rows.map(({ id }) => id));
 }
 
@@ -205,8 +206,6 @@ async function insertNamed(client: pg.ClientBase, insert: string, named: readonl
 const INSERT_PRICES = insertRows('price_versions', PRICE_COLUMNS);
 /** They are written again while they are in use. */
 const INSERT_FACTS = insertRows('routing_facts', FACT_COLUMNS, '(id) DO UPDATE SET created_at = excluded.created_at');
-const INSERT_COMPLETIONS = insertRows('completions', COMPLETION_COLUMNS);
-const INSERT_ATTEMPTS = `${insertRows('attempts', ATTEMPT_COLUMNS)} RETURNING id`;
 
 /** Never backwards: a transaction of a connection that was given up may still commit. */
 const ADVANCE = `
