@@ -63,7 +63,13 @@ function recordsOf(ids, hold, index) {
     ...{ providerKeyId: null, targetId: null, usedOwnKey: false, model: 'sandbox-small', priceVersionId },
     ...{ estimate: { inputTokens, cost }, maxLiability: HELD, hold },
   };
-  const attempt = { ...same, upstreamStatus: 200, answeredModel: 'sandbox-small', costSource: 'PRICED', priceVersionId };
+  const attempt = {
+    ...same,
+    upstreamStatus: 200,
+    answeredModel: 'sandbox-small',
+    costSource: 'PRICED',
+    priceVersionId,
+  };
   const completion = {
     ...{ ...same, providerId: ids.provider, providerSlug: 'bench', model: 'sandbox-small' },
     ...{ targetId: null, isCached: false, warnings: [] },
@@ -152,7 +158,9 @@ try {
   }
   const rate = (seconds) => (2 * COMPLETIONS) / seconds;
   const share = median(results.drain.map((seconds, round) => results.copy[round] / seconds));
-  console.log(`\n${COMPLETIONS} completions with an attempt each, which holds of 4 allowances (medians of ${ROUNDS} rounds)`);
+  console.log(
+    `\n${COMPLETIONS} completions with an attempt each, which holds of 4 allowances (medians of ${ROUNDS} rounds)`,
+  );
   console.log(`drain: ${Math.round(rate(median(results.drain)))} rows/s`);
   console.log(`COPY:  ${Math.round(rate(median(results.copy)))} rows/s`);
   console.log(`ratio: ${share.toFixed(2)} (aim: 0.20)`);
