@@ -1,27 +1,39 @@
 import type pg from 'pg';
 
+/** Columns with their types; a value of jsonb is any JSON, one of text[] an array of texts. */
+type Columns<Name extends string> = Readonly<Record<Name, string>>;
+
+/** Rows as the text that COPY takes. */
+export function copyText<Name extends string>(
+  columns: Columns<Name>,
+  rows: readonly Readonly<Record<Name, unknown>>[],
+): string {
+  const typed = Object.entries(columns) as [Name, string][];
+  return rows.map((row) => `${typed.map(([name, type]) => cell(row[name], type)).join('\t')}\n`).join('');
+}
+
 /**
  * Adds rows to a table by COPY, for which Postgres does about half of the work of an insert. It fails where a row is there
  * already.
- * @param columns with their types; a value of jsonb is any JSON, one of text[] an array of texts
+ * @param text of `copyText`; it is on its way when this returns
  */
-export async function copyRows<Column extends string>(
-  client: pg.ClientBase,
-  table: string,
-  columns: Readonly<Record<Column, string>>,
-  rows: readonly Readonly<Record<Column, unknown>>[],
-): Promise<void> {
-  const typed = Object.entries(columns) as [Column, string][];
-  const names = typed.map(([name]) => name).join(', ');
-  const lines = rows.map((row) => `${typed.map(([name, type]) => cell(row[name], type)).join('\t')}\n`);
-  await client.query(new CopyIn(`COPY ${table} (${names}) FROM STDIN`, lines.join(''))).done;
+export async function copyRows(client: pg.ClientBase, table: string, columns: object, text: string): Promise<void> {
+  if (text === '') return;
+  await client.query(new CopyIn(`COPY ${table} (${Object.keys(columns).join(', ')}) FROM STDIN`, text)).done;
 }
 
 function cell(value: unknown, type: string): string {
   if (value === null || value === undefined) return '\\N';
-  if (type === 'jsonb') return escaped(JSON.stringify(value));
-  if (Array.isArray(value)) return escaped(`{${value.map((text) => `"${escapedInArray(text)}"`).join(',')}}`);
-  return typeof value === 'string' ? escaped(value) : String(value);
+  switch (type) {
+    case 'text':
+      return escaped(String(value));
+    case 'jsonb':
+      return escaped(JSON.stringify(value));
+    case 'text[]':
+      return escaped(`{${(value as string[]).map((text) => `"${escapedInArray(text)}"`).join(',')}}`);
+    default:
+      return String(value);
+  }
 }
 
 const ESCAPES: Readonly<Record<string, string>> = { '\\': '\\\\', '\t': '\\t', '\n': '\\n', '\r': '\\r' };
