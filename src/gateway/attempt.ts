@@ -136,6 +136,7 @@ export class Attempt {
       targetId: this.intent.targetId,
       usedOwnKey: this.intent.usedOwnKey,
       startedAt: this.intent.startedAt,
+      held: this.intent.hold?.amount ?? null,
       status: outcome.status,
       finishedAt: outcome.finishedAt,
       upstreamStatus: outcome.upstreamStatus,

@@ -88,6 +88,8 @@ export interface AttemptReport extends AttemptOutcome {
   /** The key was the caller's own. */
   usedOwnKey: boolean;
   startedAt: number;
+  /** Picodollars that were set aside for it; null: nothing limited it. */
+  held: Picodollars | null;
 }
 
 /** The facts of a completion that has ended. */

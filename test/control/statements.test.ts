@@ -45,6 +45,8 @@ it('every list costs the same number of statements, with everything below it, fo
       'budgets',
       'creditHistory',
       'requests',
+      'usageEvents',
+      'unpricedUsage',
       'comparisons',
       'apiKeys',
       'providerKeys',
@@ -160,7 +162,15 @@ async function add(count: number): Promise<void> {
       body: JSON.stringify({ messages: [{ role: 'user', content: 'Hello!' }] }),
     });
   }
-  await until(() => ledgerSeq.current >= BigInt(added), 'the requests in the log');
+  const events = Array.from({ length: count }, (_, index) => ({
+    ...{ provider: 'elsewhere', model: `model-${added - index}`, inputTokens: 1, outputTokens: 1 },
+  }));
+  const { errors } = await server.query<unknown, object>(
+    'mutation($input: TrackUsageInput!) { trackUsage(input: $input) { __typename } }',
+    { input: { events } },
+  );
+  expect(errors).toEqual([]);
+  await until(() => ledgerSeq.current >= BigInt(2 * added), 'the requests in the log');
 }
 
 const PRICE = { where: { id: 'p' }, create: { id: 'p', components: { input: 1, output: 1 } } };

@@ -14,7 +14,8 @@ ALTER TABLE "attempts" ADD COLUMN     "held" BIGINT;
 ALTER TABLE "budgets" ALTER COLUMN "enforcement" DROP DEFAULT;
 
 -- AlterTable
-ALTER TABLE "ledger_head" ADD COLUMN     "budgets_version" BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE "ledger_head" ADD COLUMN     "budgets_version" BIGINT NOT NULL DEFAULT 0,
+ADD COLUMN     "kept_from" TIMESTAMPTZ(3);
 
 -- AlterTable
 ALTER TABLE "rollups" ADD COLUMN     "timed_requests" BIGINT NOT NULL DEFAULT 0;
@@ -192,10 +193,13 @@ CREATE UNIQUE INDEX "credit_grants_user_id_key_key" ON "credit_grants"("user_id"
 CREATE INDEX "usage_events_seq_idx" ON "usage_events"("seq");
 
 -- CreateIndex
-CREATE INDEX "usage_events_user_id_id_idx" ON "usage_events"("user_id", "id");
+CREATE INDEX "usage_events_user_id_occurred_at_id_idx" ON "usage_events"("user_id", "occurred_at", "id");
 
 -- CreateIndex
-CREATE INDEX "usage_events_occurred_at_idx" ON "usage_events"("occurred_at");
+CREATE INDEX "usage_events_occurred_at_id_idx" ON "usage_events"("occurred_at", "id");
+
+-- CreateIndex
+CREATE INDEX "usage_events_metadata_idx" ON "usage_events" USING GIN ("metadata" jsonb_path_ops);
 
 -- CreateIndex
 CREATE INDEX "usage_keys_created_at_idx" ON "usage_keys"("created_at");

@@ -1,4 +1,3 @@
-import { assertWithinLimit } from '../../gateway/admission/rate-limit.ts';
 import {
   AuthenticationError,
   BudgetExceededError,
@@ -18,7 +17,7 @@ import {
   ValidationError,
 } from '../../platform/errors.ts';
 import { builder } from '../schema/builder.ts';
-import type { Context } from '../schema/context.ts';
+import { countRequest } from '../schema/count-request.ts';
 import { directOutcome } from '../schema/result.ts';
 import { CompletionEventType } from './events.ts';
 import { CompletionInputType } from './input-types.ts';
@@ -27,11 +26,13 @@ import './request-logged.ts';
 import { complete, streamCompletion } from './run.ts';
 import { CompletionType } from './types.ts';
 
+export { CorrectionType } from './correction-type.ts';
 export { type CompletionFilter, completionFilterFields, visibleFilter } from './filter.ts';
 export type { LoggedRequest } from './logged-request.ts';
 export { conflictingRequest } from './request-conflict.ts';
 export { RequestTail } from './request-tail.ts';
 export { RequestStatusEnum } from './types.ts';
+export { CostSourceEnum } from './usage-type.ts';
 
 builder.mutationField('complete', (t) =>
   t.field({
@@ -76,15 +77,3 @@ builder.subscriptionField('completion', (t) =>
     resolve: (event) => event,
   }),
 );
-
-/** Operations whose first completion was begun. */
-const counted = new WeakSet<Context>();
-
-/**
- * An operation counted as one request when it came in, however many completions it holds under aliases.
- * @throws RateLimitedError when a further one is too many.
- */
-function countRequest(context: Context): void {
-  if (counted.has(context)) assertWithinLimit(context.services.rateLimiter.take(context.caller));
-  counted.add(context);
-}

@@ -1,12 +1,12 @@
-import type { AttemptReport } from '../../gateway/completion.ts';
 import type { Door, Operation, RequestStatus } from '../../gateway/ledger/records.ts';
 import type { Picodollars } from '../../platform/money.ts';
-import type { ReportedUsage } from './types.ts';
+import type { ShownAttempt } from './types.ts';
+import type { ReportedUsage } from './usage-type.ts';
 
 /** A completion as the ledger has it. */
 export interface LoggedRequest {
   id: string;
-  /** Position in the order in which requests were committed; no gaps. */
+  /** Position in the order in which the ledger was committed. */
   seq: bigint;
   status: RequestStatus;
   door: Door;
@@ -28,6 +28,7 @@ export interface LoggedRequest {
   /** As it was written, by whichever version. */
   errorCode: string | null;
   errorMessage: string | null;
+  /** It and the cost are as corrected since. */
   usage: ReportedUsage;
   cost: Picodollars | null;
   latencyMs: number;
@@ -37,5 +38,5 @@ export interface LoggedRequest {
   tags: Readonly<Record<string, string>>;
   warnings: readonly string[];
   /** Its attempts in the order in which they were made. The first call reads those of all that were read with it. */
-  attempts: () => Promise<AttemptReport[]>;
+  attempts: () => Promise<ShownAttempt[]>;
 }

@@ -8,7 +8,8 @@ import { completionFilterFields } from './filter.ts';
 import type { LoggedRequest } from './logged-request.ts';
 import { type Clause, conditionOf, requestClauses } from './request-filter.ts';
 import { countRequests, readRequests, toErrorCode } from './request-rows.ts';
-import { AttemptType, RequestStatusEnum, UsageType } from './types.ts';
+import { AttemptType, RequestStatusEnum } from './types.ts';
+import { UsageType } from './usage-type.ts';
 
 const DoorEnum = enumOf<Door>('Door', 'The way a request came in.', {
   OPENAI: 'The OpenAI-compatible `/v1`.',
@@ -35,7 +36,7 @@ export const Request = builder.objectRef<LoggedRequest>('Request').implement({
     seq: t.expose('seq', {
       type: 'BigInt',
       description:
-        'Position in the ledger, which is the order in which requests were written to it; without gaps over the requests of all users. `requestLogged` resumes from it.',
+        'Position in the ledger, which is the order in which it was written. The numbers between are other people’s requests, tracked usage and corrections. `requestLogged` resumes from it.',
     }),
     status: t.expose('status', { type: RequestStatusEnum, description: 'How it ended.' }),
     door: t.expose('door', { type: DoorEnum, description: 'The way it came in.' }),
@@ -74,11 +75,11 @@ export const Request = builder.objectRef<LoggedRequest>('Request').implement({
       resolve: ({ errorCode }) => toErrorCode(errorCode),
     }),
     errorMessage: t.exposeString('errorMessage', { nullable: true, description: 'What went wrong, in a sentence.' }),
-    usage: t.expose('usage', { type: UsageType, description: 'What it used, over all attempts.' }),
+    usage: t.expose('usage', { type: UsageType, description: 'What it used, over all attempts, as corrected since.' }),
     cost: t.expose('cost', {
       type: 'USD',
       nullable: true,
-      description: 'What it cost, over all attempts, exactly. Null: a usage or price is unknown.',
+      description: 'What it cost, over all attempts, exactly, as corrected since. Null: a usage or price is unknown.',
     }),
     latencyMs: t.exposeInt('latencyMs', { description: 'From its admission to its end, in milliseconds.' }),
     timeToFirstTokenMs: t.exposeInt('timeToFirstTokenMs', {

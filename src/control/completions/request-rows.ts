@@ -1,13 +1,14 @@
 import type { Pool } from 'pg';
-import type { AttemptReport } from '../../gateway/completion.ts';
+import { type CorrectionJson, correctionsWhere, effective, toCorrections } from '../../gateway/ledger/effective.ts';
 import { type CostSource, impliedCostSource } from '../../gateway/ledger/prices.ts';
 import type { Door, Operation, RequestStatus } from '../../gateway/ledger/records.ts';
+import { type Totals, totalsOf } from '../../gateway/ledger/settlement.ts';
 import { ERROR_CODES, type ErrorCode } from '../../platform/errors.ts';
 import { type Picodollars, picodollars } from '../../platform/money.ts';
 import { once } from '../../platform/once.ts';
 import type { LoggedRequest } from './logged-request.ts';
 import type { Condition } from './request-filter.ts';
-import type { ReportedUsage } from './types.ts';
+import type { ShownAttempt } from './types.ts';
 
 interface OutcomeRow {
   id: string;
@@ -44,6 +45,8 @@ interface CompletionRow extends OutcomeRow {
   tags: Record<string, string>;
   warnings: string[];
   is_cached: boolean;
+  /** All attempts of one of which something became known later; null: of none. */
+  corrected: AttemptRow[] | null;
 }
 
 interface AttemptRow extends OutcomeRow {
@@ -58,11 +61,23 @@ interface AttemptRow extends OutcomeRow {
   cost_source: CostSource | null;
   price_version_id: string | null;
   used_own_key: boolean;
+  held: string | null;
+  corrections: CorrectionJson[] | null;
 }
 
 const OUTCOME = `id, status::text, started_at, finished_at, provider_slug, model, finish_reason, error_code, error_message,
   input_tokens, output_tokens, cached_tokens, reasoning_tokens, is_estimated, cost::text, latency_ms, time_to_first_token_ms,
   target_id`;
+
+const ATTEMPT = `${OUTCOME}, completion_id, number, answered_model, upstream_status, cache_write_tokens,
+  cache_write_1h_tokens, cost_source::text, price_version_id, used_own_key, held::text,
+  ${correctionsWhere('k.attempt_id = attempts.id')} AS corrections`;
+
+/** What a completion costs is what its attempts do: the few that were corrected bring them along. */
+const CORRECTED = `CASE WHEN EXISTS (SELECT FROM corrections k WHERE k.completion_id = completions.id) THEN (
+  SELECT json_agg(one ORDER BY number) FROM (
+    SELECT ${ATTEMPT} FROM attempts WHERE completion_id = completions.id
+  ) AS one) END AS corrected`;
 
 /** How a list of requests is sorted: newest first, or as they were committed. `seq` alone would be the text of it. */
 type Order = 'id DESC' | 'completions.seq';
@@ -76,7 +91,7 @@ export async function readRequests(
 ): Promise<LoggedRequest[]> {
   const { rows } = await pool.query<CompletionRow>(
     `SELECT ${OUTCOME}, seq::text, door, operation, is_streamed, user_id, api_key_id, route_slug, requested_model, attempt_count,
-            config_version::text, tags, warnings, is_cached
+            config_version::text, tags, warnings, is_cached, ${CORRECTED}
        FROM completions WHERE ${condition.sql} ORDER BY ${order} LIMIT ${limit}`,
     condition.values,
   );
@@ -85,7 +100,7 @@ export async function readRequests(
   return rows.map((row) => toRequest(row, attempts));
 }
 
-type Attempts = ReadonlyMap<string, AttemptReport[]>;
+type Attempts = ReadonlyMap<string, ShownAttempt[]>;
 
 export async function countRequests(pool: Pool, condition: Condition): Promise<number> {
   const sql = `SELECT count(*)::int AS count FROM completions WHERE ${condition.sql}`;
@@ -94,10 +109,9 @@ export async function countRequests(pool: Pool, condition: Condition): Promise<n
 }
 
 async function readAttempts(pool: Pool, completionIds: readonly string[]): Promise<Attempts> {
-  const attempts = new Map<string, AttemptReport[]>();
+  const attempts = new Map<string, ShownAttempt[]>();
   const { rows } = await pool.query<AttemptRow>(
-    `SELECT ${OUTCOME}, completion_id, number, answered_model, upstream_status, cache_write_tokens,
-            cache_write_1h_tokens, cost_source::text, price_version_id, used_own_key
+    `SELECT ${ATTEMPT}
        FROM attempts WHERE completion_id = ANY($1::uuid[]) ORDER BY completion_id, number`,
     [completionIds],
   );
@@ -110,7 +124,8 @@ async function readAttempts(pool: Pool, completionIds: readonly string[]): Promi
 }
 
 function toRequest(row: CompletionRow, attempts: () => Promise<Attempts>): LoggedRequest {
-  const { id } = row;
+  const { id, corrected } = row;
+  const { usage, isEstimated, cost } = corrected ? totalsOf(corrected.map(toAttempt)) : chargeOf(row);
   return {
     id,
     seq: BigInt(row.seq),
@@ -131,8 +146,8 @@ function toRequest(row: CompletionRow, attempts: () => Promise<Attempts>): Logge
     finishReason: row.finish_reason,
     errorCode: row.error_code,
     errorMessage: row.error_message,
-    usage: toUsage(row, null, null),
-    cost: toMoney(row.cost),
+    usage: { ...usage, isEstimated },
+    cost,
     latencyMs: row.latency_ms,
     timeToFirstTokenMs: row.time_to_first_token_ms,
     attemptCount: row.attempt_count,
@@ -143,9 +158,10 @@ function toRequest(row: CompletionRow, attempts: () => Promise<Attempts>): Logge
   };
 }
 
-function toAttempt(row: AttemptRow): AttemptReport {
+function toAttempt(row: AttemptRow): ShownAttempt {
   const cost = toMoney(row.cost);
-  return {
+  const corrections = toCorrections(row.corrections);
+  const attempt: ShownAttempt = {
     id: row.id,
     number: row.number,
     provider: row.provider_slug,
@@ -154,13 +170,20 @@ function toAttempt(row: AttemptRow): AttemptReport {
     usedOwnKey: row.used_own_key,
     answeredModel: row.answered_model,
     status: row.status,
-    startedAt: row.started_at.getTime(),
-    finishedAt: row.finished_at.getTime(),
+    // As JSON has it, or as the driver does.
+    startedAt: new Date(row.started_at).getTime(),
+    finishedAt: new Date(row.finished_at).getTime(),
+    held: toMoney(row.held),
+    corrections,
     upstreamStatus: row.upstream_status,
     finishReason: row.finish_reason,
     errorCode: toErrorCode(row.error_code),
     errorMessage: row.error_message,
-    usage: toUsage(row, row.cache_write_tokens, row.cache_write_1h_tokens),
+    usage: {
+      ...chargeOf(row).usage,
+      cacheWriteTokens: row.cache_write_tokens,
+      cacheWrite1hTokens: row.cache_write_1h_tokens,
+    },
     isEstimated: row.is_estimated,
     cost,
     costSource: row.cost_source ?? impliedCostSource(cost, row.input_tokens),
@@ -168,17 +191,22 @@ function toAttempt(row: AttemptRow): AttemptReport {
     latencyMs: row.latency_ms,
     timeToFirstTokenMs: row.time_to_first_token_ms,
   };
+  return effective(attempt, corrections);
 }
 
-function toUsage(row: OutcomeRow, cacheWriteTokens: number | null, cacheWrite1hTokens: number | null): ReportedUsage {
+/** Of the cache's tokens only those that completions have. */
+function chargeOf(row: OutcomeRow): Totals {
   return {
-    inputTokens: row.input_tokens,
-    outputTokens: row.output_tokens,
-    cachedTokens: row.cached_tokens,
-    cacheWriteTokens,
-    cacheWrite1hTokens,
-    reasoningTokens: row.reasoning_tokens,
+    usage: {
+      inputTokens: row.input_tokens,
+      outputTokens: row.output_tokens,
+      cachedTokens: row.cached_tokens,
+      cacheWriteTokens: null,
+      cacheWrite1hTokens: null,
+      reasoningTokens: row.reasoning_tokens,
+    },
     isEstimated: row.is_estimated,
+    cost: toMoney(row.cost),
   };
 }
 

@@ -1,10 +1,12 @@
 import type { AttemptReport } from '../../gateway/completion.ts';
-import type { CostSource, Usage } from '../../gateway/ledger/prices.ts';
+import type { Correction } from '../../gateway/ledger/effective.ts';
 import type { RequestStatus } from '../../gateway/ledger/records.ts';
 import { builder } from '../schema/builder.ts';
 import { enumOf } from '../schema/enum-of.ts';
 import { ErrorCodeEnum } from '../schema/errors.ts';
+import { CorrectionType } from './correction-type.ts';
 import type { Answer, ToolCall } from './transcript.ts';
+import { CostSourceEnum, UsageType } from './usage-type.ts';
 
 export const RequestStatusEnum = enumOf<RequestStatus>('RequestStatus', 'How a request ended.', {
   SUCCEEDED: 'With a whole answer.',
@@ -13,41 +15,13 @@ export const RequestStatusEnum = enumOf<RequestStatus>('RequestStatus', 'How a r
   INDETERMINATE: 'The server died while it ran; its usage and cost are estimates.',
 });
 
-/** Usage, and whether it was counted here. */
-export type ReportedUsage = Usage & { isEstimated: boolean };
+/** An upstream call with what became known of it later. */
+export interface ShownAttempt extends AttemptReport {
+  /** The oldest first; absent: it has just ended. */
+  corrections?: readonly Correction[];
+}
 
-export const UsageType = builder.objectRef<ReportedUsage>('Usage').implement({
-  description: 'Tokens that were used. Null: the provider did not say.',
-  fields: (t) => ({
-    inputTokens: t.exposeInt('inputTokens', { nullable: true, description: 'Of the prompt, cached ones included.' }),
-    outputTokens: t.exposeInt('outputTokens', {
-      nullable: true,
-      description: 'Of the answer, reasoning included.',
-    }),
-    totalTokens: t.int({
-      nullable: true,
-      description: 'Input and output together.',
-      resolve: ({ inputTokens, outputTokens }) =>
-        inputTokens === null || outputTokens === null ? null : inputTokens + outputTokens,
-    }),
-    cachedTokens: t.exposeInt('cachedTokens', { nullable: true, description: 'Input tokens read from a cache.' }),
-    reasoningTokens: t.exposeInt('reasoningTokens', {
-      nullable: true,
-      description: 'Output tokens spent on reasoning.',
-    }),
-    isEstimated: t.exposeBoolean('isEstimated', {
-      description: 'Whether Signalbox counted them, because the provider did not.',
-    }),
-  }),
-});
-
-const CostSourceEnum = enumOf<CostSource>('CostSource', 'How a cost came about.', {
-  PRICED: 'Usage × the price of the model that answered, at that time.',
-  REPORTED: 'The provider said what the call cost, as OpenRouter does.',
-  FREE: 'It failed before its first token, which is taken to cost nothing.',
-});
-
-export const AttemptType = builder.objectRef<AttemptReport>('Attempt').implement({
+export const AttemptType = builder.objectRef<ShownAttempt>('Attempt').implement({
   description: 'One upstream call of a completion.',
   fields: (t) => ({
     id: t.exposeID('id', { description: 'A UUIDv7.' }),
@@ -90,7 +64,22 @@ export const AttemptType = builder.objectRef<AttemptReport>('Attempt').implement
     cost: t.expose('cost', {
       type: 'USD',
       nullable: true,
-      description: 'What it cost, exactly. Null: the usage or the price is unknown.',
+      description: 'What it cost, exactly, as corrected since. Null: the usage or the price is unknown.',
+    }),
+    held: t.expose('held', {
+      type: 'USD',
+      nullable: true,
+      description:
+        'The most that it could cost, which was set aside for it. Null: no hard budget and no credits limited it.',
+    }),
+    isOverrun: t.boolean({
+      description: 'Whether the provider billed more than the worst case that was set aside: `cost` is above `held`.',
+      resolve: ({ cost, held }) => cost !== null && held !== null && cost > held,
+    }),
+    corrections: t.field({
+      type: [CorrectionType],
+      description: 'What became known of it later, the oldest first; usage and cost are as the last one says.',
+      resolve: ({ corrections }) => [...(corrections ?? [])],
     }),
     costSource: t.expose('costSource', {
       type: CostSourceEnum,

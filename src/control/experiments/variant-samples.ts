@@ -41,14 +41,21 @@ function percentilesOf(measure: Measure): string {
     AS ${measure}_percentiles`;
 }
 
+/** Costs are as corrected since. */
 const SELECT = `
+  WITH corrected AS MATERIALIZED (
+    SELECT DISTINCT ON (attempt_id) attempt_id, cost FROM corrections
+    WHERE attempt_id >= $2 AND attempt_id < $3 ORDER BY attempt_id, seq DESC
+  )
   SELECT variant.id, sample.* FROM unnest($1::uuid[]) AS variant (id), LATERAL (
     SELECT count(*)::int AS sampled, ${measured('latency')}, ${measured('first_token')}, ${measured('cost')},
       ${percentilesOf('latency')}, ${percentilesOf('first_token')}
     FROM (
-      SELECT status = 'SUCCEEDED' AS succeeded, latency_ms AS latency, cost,
+      SELECT status = 'SUCCEEDED' AS succeeded, latency_ms AS latency, coalesce(corrected.cost, attempt.cost) AS cost,
         time_to_first_token_ms AS first_token
-      FROM attempts WHERE target_id = variant.id AND id >= $2 AND id < $3 ORDER BY id DESC LIMIT $4
+      FROM (
+        SELECT * FROM attempts WHERE target_id = variant.id AND id >= $2 AND id < $3 ORDER BY id DESC LIMIT $4
+      ) AS attempt LEFT JOIN corrected ON corrected.attempt_id = attempt.id
     ) AS newest
   ) AS sample`;
 

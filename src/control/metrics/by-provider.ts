@@ -3,7 +3,10 @@ import type { CompletionFilter } from '../completions/completions.ts';
 import { type Percentiles, percentilesOf, type Query, rollupCondition } from './rollup-query.ts';
 import type { Span } from './span.ts';
 
-/** Sums over the attempts of a span that went to one provider. */
+/** Of so many providers at most: users who report usage name them as they like. */
+const MOST_PROVIDERS = 1_000;
+
+/** Sums over the attempts of a span that went to one provider, and usage of it that was made elsewhere. */
 export interface ProviderSums {
   attempts: bigint;
   succeeded: bigint;
@@ -17,6 +20,8 @@ export interface ProviderSums {
   cost: Picodollars;
   unpricedAttempts: bigint;
   latencyMs: bigint;
+  /** How many `latencyMs` is the sum of. */
+  timedAttempts: bigint;
   timeToFirstTokenMs: bigint;
   /** How many `timeToFirstTokenMs` is the sum of. */
   timedFirstTokens: bigint;
@@ -34,6 +39,7 @@ const SUMS = {
   cost: 'sum(r.cost)',
   unpricedAttempts: 'sum(r.unpriced)',
   latencyMs: 'sum(r.latency_ms)',
+  timedAttempts: 'sum(r.timed_requests)',
   timeToFirstTokenMs: 'sum(r.time_to_first_token_ms)',
   timedFirstTokens: 'sum(r.timed_first_tokens)',
 } as const satisfies Record<keyof ProviderSums, string>;
@@ -42,7 +48,7 @@ const SELECT = Object.entries(SUMS)
   .map(([name, sum]) => `(${sum})::text AS "${name}"`)
   .join(', ');
 
-/** One statement: each provider, by slug, that had an attempt; the one with most attempts first. */
+/** One statement: each provider, by slug, that had an attempt; the one with most attempts first, a thousand at most. */
 export async function readProviders(
   query: Query,
   span: Span,
@@ -51,7 +57,8 @@ export async function readProviders(
   const { where, values } = rollupCondition(span, filter);
   const { rows } = await query<Record<keyof ProviderSums | 'provider', string>>(
     `SELECT s.provider_slug AS provider, ${SELECT} FROM rollups r JOIN rollup_series s ON s.id = r.series_id
-     WHERE ${where} AND s.subject = 'ATTEMPT' GROUP BY s.provider_slug ORDER BY sum(r.requests) DESC, s.provider_slug`,
+     WHERE ${where} AND s.subject = 'ATTEMPT' GROUP BY s.provider_slug ORDER BY sum(r.requests) DESC, s.provider_slug
+     LIMIT ${MOST_PROVIDERS}`,
     values,
   );
   return rows.map(({ provider, ...texts }) => {

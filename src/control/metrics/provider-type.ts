@@ -12,9 +12,13 @@ export interface ProviderView extends ProviderSums {
 }
 
 export const ProviderMetrics = builder.objectRef<ProviderView>('ProviderMetrics').implement({
-  description: 'Sums and averages over the attempts that went to one provider.',
+  description:
+    'Sums and averages over the attempts that went to one provider; each tracked usage event is one that succeeded.',
   fields: (t) => ({
-    provider: t.exposeString('provider', { description: 'Slug of the provider, as it was then.' }),
+    provider: t.exposeString('provider', {
+      description:
+        'Slug of the provider, as it was then; of tracked usage, the name that was reported if no provider has it.',
+    }),
     attempts: t.expose('attempts', { type: 'BigInt', description: 'Upstream calls.' }),
     succeeded: t.expose('succeeded', { type: 'BigInt', description: 'Those with a whole answer.' }),
     failed: t.expose('failed', { type: 'BigInt', description: 'Those that ended with an error.' }),
@@ -39,8 +43,8 @@ export const ProviderMetrics = builder.objectRef<ProviderView>('ProviderMetrics'
     }),
     averageLatencyMs: t.float({
       nullable: true,
-      description: 'From dispatch to end, in milliseconds. Null: there are none.',
-      resolve: ({ latencyMs, attempts }) => average(latencyMs, attempts),
+      description: 'From dispatch to end, in milliseconds, over those whose duration is known. Null: there are none.',
+      resolve: ({ latencyMs, timedAttempts }) => average(latencyMs, timedAttempts),
     }),
     latencyP50Ms: t.float(percentile('p50', 'Half')),
     latencyP95Ms: t.float(percentile('p95', '95%')),

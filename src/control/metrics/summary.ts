@@ -3,7 +3,7 @@ import type { CompletionFilter } from '../completions/completions.ts';
 import { type Percentiles, percentilesOf, type Query, rollupCondition } from './rollup-query.ts';
 import type { Span } from './span.ts';
 
-/** Sums over the completions of a span. */
+/** Sums over the completions of a span, and usage that was made elsewhere. */
 export interface Summary {
   requests: bigint;
   succeeded: bigint;
@@ -20,6 +20,8 @@ export interface Summary {
   cost: Picodollars;
   unpricedRequests: bigint;
   latencyMs: bigint;
+  /** How many `latencyMs` is the sum of. */
+  timedRequests: bigint;
   timeToFirstTokenMs: bigint;
   /** How many `timeToFirstTokenMs` is the sum of. */
   timedFirstTokens: bigint;
@@ -42,6 +44,7 @@ const SUMS = {
   cost: sumOf('cost'),
   unpricedRequests: sumOf('unpriced'),
   latencyMs: sumOf('latency_ms'),
+  timedRequests: sumOf('timed_requests'),
   timeToFirstTokenMs: sumOf('time_to_first_token_ms'),
   timedFirstTokens: sumOf('timed_first_tokens'),
   uniqueUsers: `count(DISTINCT s.user_id) FILTER (WHERE ${COMPLETION})`,

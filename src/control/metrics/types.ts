@@ -29,9 +29,10 @@ interface SummaryView extends Summary {
 }
 
 const MetricsSummary = builder.objectRef<SummaryView>('MetricsSummary').implement({
-  description: 'Sums and averages over all completions of the span.',
+  description:
+    'Sums and averages over all completions of the span. Usage that was made elsewhere (`trackUsage`) is in them: each event as a completion that succeeded, with one attempt. Costs are as corrected since.',
   fields: (t) => ({
-    requests: t.expose('requests', { type: 'BigInt', description: 'Completions.' }),
+    requests: t.expose('requests', { type: 'BigInt', description: 'Completions and tracked usage events.' }),
     succeeded: t.expose('succeeded', { type: 'BigInt', description: 'Those with a whole answer.' }),
     failed: t.expose('failed', { type: 'BigInt', description: 'Those that ended with an error.' }),
     cancelled: t.expose('cancelled', { type: 'BigInt', description: 'Those whose client left.' }),
@@ -41,7 +42,8 @@ const MetricsSummary = builder.objectRef<SummaryView>('MetricsSummary').implemen
     }),
     attempts: t.expose('attempts', {
       type: 'BigInt',
-      description: 'Upstream calls that were made for them, those that failed over to another provider included.',
+      description:
+        'Upstream calls that were made for them, those that failed over to another provider included, and tracked usage events.',
     }),
     inputTokens: t.expose('inputTokens', { type: 'BigInt', description: 'Of the prompts, cached ones included.' }),
     outputTokens: t.expose('outputTokens', { type: 'BigInt', description: 'Of the answers, reasoning included.' }),
@@ -68,8 +70,8 @@ const MetricsSummary = builder.objectRef<SummaryView>('MetricsSummary').implemen
     }),
     averageLatencyMs: t.float({
       nullable: true,
-      description: 'From admission to end, in milliseconds. Null: there are none.',
-      resolve: ({ latencyMs, requests }) => average(latencyMs, requests),
+      description: 'From admission to end, in milliseconds, over those whose duration is known. Null: there are none.',
+      resolve: ({ latencyMs, timedRequests }) => average(latencyMs, timedRequests),
     }),
     latencyP50Ms: t.float(percentile('p50', 'Half')),
     latencyP75Ms: t.float(percentile('p75', '75%')),
@@ -90,7 +92,8 @@ const MetricsSummary = builder.objectRef<SummaryView>('MetricsSummary').implemen
 });
 
 export const Metrics = builder.objectRef<MetricsReading>('Metrics').implement({
-  description: 'Numbers about the completions that started in a span of time, from roll-ups that equal the ledger.',
+  description:
+    'Numbers about the completions that started in a span of time, and the usage elsewhere that was in it, from roll-ups that equal the ledger.',
   fields: (t) => ({
     from: t.field({
       type: 'DateTime',
@@ -110,7 +113,7 @@ export const Metrics = builder.objectRef<MetricsReading>('Metrics').implement({
     providers: t.field({
       type: [ProviderMetrics],
       description:
-        'The attempts of these completions by provider, the one with most attempts first, those that failed over to another provider included.',
+        'The attempts of these completions by provider, the one with most attempts first, those that failed over to another provider included, and usage of it that was made elsewhere. A thousand at most.',
       resolve: (reading) => providerViews(reading),
     }),
   }),

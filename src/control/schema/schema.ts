@@ -12,6 +12,7 @@ import '../experiments/experiments.ts';
 import '../metrics/metrics.ts';
 import '../providers/providers.ts';
 import '../routes/routes.ts';
+import '../usage/usage.ts';
 
 /** What documentation browsers open with. */
 const DESCRIPTION = `Signalbox: one server in front of every LLM provider.

@@ -115,7 +115,7 @@ async function post(
     });
     if (rows.length > 0) await client.query(INSERT_COMPLETIONS, [JSON.stringify(rows)]);
   }
-  if (prices.length > 0) await insertNamed(client, INSERT_PRICES, prices);
+  if (prices.length > 0) await insertPrices(client, prices);
   if (facts.length > 0) await insertNamed(client, INSERT_FACTS, facts);
   if (attempts.length > 0) {
     const inserted = await insertAttempts(client, attempts);
@@ -128,23 +128,32 @@ async function post(
     }
   }
   if (entries.length > 0) await addRollups(client, foldRollups(entries));
-  if (seq > before) {
-    await client.query('UPDATE ledger_head SET seq = $1 WHERE id = 1', [seq.toString()]);
-    await client.query('SELECT pg_notify($1, $2)', [LEDGER_CHANNEL, seq.toString()]);
-  }
+  if (seq > before) await advanceHead(client, seq);
   await client.query(ADVANCE, [serverId, position.segment, position.offset]);
   if (spendings.length > 0) await spending.post(client, spendings, budgetsVersion);
   return seq;
 }
 
+/** Where the ledger is, and which budgets hold there. */
+export interface LedgerHead {
+  seq: bigint;
+  budgetsVersion: bigint;
+}
+
 /** Holds the ledger's head until the transaction ends. */
-export async function lockHead(client: pg.ClientBase): Promise<{ seq: bigint; budgetsVersion: bigint }> {
+export async function lockHead(client: pg.ClientBase): Promise<LedgerHead> {
   const { rows } = await client.query<{ seq: string; budgetsVersion: string }>(
     `SELECT seq::text, budgets_version::text AS "budgetsVersion" FROM ledger_head WHERE id = 1 FOR UPDATE`,
   );
   const head = rows[0];
   if (!head) throw new Error('The table ledger_head has no row; run the migrations.');
   return { seq: BigInt(head.seq), budgetsVersion: BigInt(head.budgetsVersion) };
+}
+
+/** Tells all servers, once this is committed, that the ledger goes up to `seq`. The caller holds its head. */
+export async function advanceHead(client: pg.ClientBase, seq: bigint): Promise<void> {
+  await client.query('UPDATE ledger_head SET seq = $1 WHERE id = 1', [seq.toString()]);
+  await client.query('SELECT pg_notify($1, $2)', [LEDGER_CHANNEL, seq.toString()]);
 }
 
 /** What of an attempt counts in budgets and credits. A call with the user's own key is free of credits. */
@@ -180,6 +189,11 @@ async function insertAttempts(
 ): Promise<ReadonlySet<string>> {
   const { rows } = await client.query<{ id: string }>(INSERT_ATTEMPTS, [JSON.stringify(attempts.map(attemptRow))]);
   return new Set(rows.map(({ id }) => id));
+}
+
+/** Those that are not there yet. */
+export async function insertPrices(client: pg.ClientBase, prices: readonly PriceVersion[]): Promise<void> {
+  await insertNamed(client, INSERT_PRICES, prices);
 }
 
 /** In the order of their ids, as whoever else adds such rows does, so that none waits for another in a circle. */

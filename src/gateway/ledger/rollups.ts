@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import { latencySlot } from './histogram.ts';
+import type { Usage } from './prices.ts';
 import type { AttemptOutcome } from './records.ts';
 import { hasTokens } from './settlement.ts';
 
@@ -16,8 +17,19 @@ export interface RollupEntry {
   };
 }
 
+/** What becomes known later of what was summed already; all are differences. */
+export interface RollupCorrection {
+  seriesId: string;
+  /** As that of the entry which it is about. */
+  startedAt: number;
+  usage: Pick<Usage, 'inputTokens' | 'outputTokens' | 'cachedTokens' | 'reasoningTokens'>;
+  /** Picodollars. */
+  cost: bigint;
+  unpriced: number;
+}
+
 /** Sums over the entries of one series in one bucket; the names are the columns of `rollups`. */
-interface RollupSums {
+export interface RollupSums {
   grain: keyof typeof GRAINS;
   bucket: string;
   series_id: string;
@@ -38,18 +50,22 @@ interface RollupSums {
   slots: Map<number, number>;
 }
 
-/** Sums entries by series, grain and bucket of their completion's start. */
-export function foldRollups(entries: readonly RollupEntry[]): RollupSums[] {
+/** Sums entries, and corrections of earlier ones, by series, grain and bucket of their completion's start. */
+export function foldRollups(
+  entries: readonly RollupEntry[],
+  corrections: readonly RollupCorrection[] = [],
+): RollupSums[] {
   const sums = new Map<string, RollupSums>();
-  for (const { seriesId, startedAt, outcome } of entries) {
-    for (const grain of ['MINUTE', 'HOUR'] as const) {
+  const bucketsOf = ({ seriesId, startedAt }: RollupEntry | RollupCorrection) =>
+    (['MINUTE', 'HOUR'] as const).map((grain) => {
       const start = Math.floor(startedAt / GRAINS[grain]) * GRAINS[grain];
       const key = `${grain} ${start} ${seriesId}`;
       const bucket = sums.get(key) ?? emptySums(grain, start, seriesId);
       sums.set(key, bucket);
-      add(bucket, outcome);
-    }
-  }
+      return bucket;
+    });
+  for (const entry of entries) for (const bucket of bucketsOf(entry)) add(bucket, entry.outcome);
+  for (const correction of corrections) for (const bucket of bucketsOf(correction)) correct(bucket, correction);
   return [...sums.values()];
 }
 
@@ -86,10 +102,7 @@ function emptySums(grain: keyof typeof GRAINS, start: number, seriesId: string):
 
 function add(sums: RollupSums, { usage, cost, latencyMs, timeToFirstTokenMs }: RollupEntry['outcome']): void {
   sums.requests += 1;
-  sums.input_tokens += usage.inputTokens ?? 0;
-  sums.output_tokens += usage.outputTokens ?? 0;
-  sums.cached_tokens += usage.cachedTokens ?? 0;
-  sums.reasoning_tokens += usage.reasoningTokens ?? 0;
+  addTokens(sums, usage);
   sums.cost += cost ?? 0n;
   if (cost === null && hasTokens(usage)) sums.unpriced += 1;
   sums.time_to_first_token_ms += timeToFirstTokenMs ?? 0;
@@ -99,6 +112,19 @@ function add(sums: RollupSums, { usage, cost, latencyMs, timeToFirstTokenMs }: R
   sums.timed_requests += 1;
   const slot = latencySlot(latencyMs);
   sums.slots.set(slot, (sums.slots.get(slot) ?? 0) + 1);
+}
+
+function correct(sums: RollupSums, { usage, cost, unpriced }: RollupCorrection): void {
+  addTokens(sums, usage);
+  sums.cost += cost;
+  sums.unpriced += unpriced;
+}
+
+function addTokens(sums: RollupSums, usage: RollupCorrection['usage']): void {
+  sums.input_tokens += usage.inputTokens ?? 0;
+  sums.output_tokens += usage.outputTokens ?? 0;
+  sums.cached_tokens += usage.cachedTokens ?? 0;
+  sums.reasoning_tokens += usage.reasoningTokens ?? 0;
 }
 
 const SUMMED = [

@@ -1,4 +1,6 @@
+import type { NewCorrection, NewUsageEvent, UsageKey } from './entries.ts';
 import type { SettledAttempt, SettledCompletion } from './open-completions.ts';
+import type { Usage } from './prices.ts';
 
 /** The columns of `completions`, with the types that `json_to_recordset` reads them as. */
 export const COMPLETION_COLUMNS = {
@@ -72,6 +74,55 @@ export const ATTEMPT_COLUMNS = {
   time_to_first_token_ms: 'integer',
   target_id: 'uuid',
   held: 'bigint',
+} as const;
+
+/** The columns of `usage_events`. */
+export const USAGE_EVENT_COLUMNS = {
+  id: 'uuid',
+  seq: 'bigint',
+  occurred_at: 'timestamptz',
+  recorded_at: 'timestamptz',
+  user_id: 'uuid',
+  api_key_id: 'uuid',
+  provider_id: 'uuid',
+  provider_slug: 'text',
+  model: 'text',
+  input_tokens: 'integer',
+  output_tokens: 'integer',
+  cached_tokens: 'integer',
+  cache_write_tokens: 'integer',
+  cache_write_1h_tokens: 'integer',
+  reasoning_tokens: 'integer',
+  cost: 'bigint',
+  cost_source: '"CostSource"',
+  price_version_id: 'text',
+  latency_ms: 'integer',
+  metadata: 'jsonb',
+  idempotency_key: 'text',
+} as const;
+
+export const USAGE_KEY_COLUMNS = { user_id: 'uuid', key: 'text', event_id: 'uuid', fingerprint: 'text' } as const;
+
+/** The columns of `corrections` but the time, which Postgres tells. */
+export const CORRECTION_COLUMNS = {
+  id: 'uuid',
+  seq: 'bigint',
+  reason: '"CorrectionReason"',
+  attempt_id: 'uuid',
+  completion_id: 'uuid',
+  usage_event_id: 'uuid',
+  input_tokens: 'integer',
+  output_tokens: 'integer',
+  cached_tokens: 'integer',
+  cache_write_tokens: 'integer',
+  cache_write_1h_tokens: 'integer',
+  reasoning_tokens: 'integer',
+  cost: 'bigint',
+  cost_source: '"CostSource"',
+  price_version_id: 'text',
+  difference: 'bigint',
+  was_unpriced: 'boolean',
+  corrected_by: 'uuid',
 } as const;
 
 export const PRICE_COLUMNS = { id: 'text', components: 'jsonb' } as const;
@@ -154,12 +205,7 @@ export function attemptRow({ intent, outcome }: SettledAttempt): Record<keyof ty
     finish_reason: outcome.finishReason,
     error_code: outcome.errorCode,
     error_message: outcome.errorMessage,
-    input_tokens: outcome.usage.inputTokens,
-    output_tokens: outcome.usage.outputTokens,
-    cached_tokens: outcome.usage.cachedTokens,
-    cache_write_tokens: outcome.usage.cacheWriteTokens,
-    cache_write_1h_tokens: outcome.usage.cacheWrite1hTokens,
-    reasoning_tokens: outcome.usage.reasoningTokens,
+    ...tokenColumns(outcome.usage),
     is_estimated: outcome.isEstimated,
     price_version_id: outcome.priceVersionId,
     cost: outcome.cost?.toString() ?? null,
@@ -174,4 +220,66 @@ export function attemptRow({ intent, outcome }: SettledAttempt): Record<keyof ty
 
 function timestamp(ms: number): string {
   return new Date(ms).toISOString();
+}
+
+/** The columns of a row that hold tokens. */
+function tokenColumns(usage: Usage) {
+  return {
+    input_tokens: usage.inputTokens,
+    output_tokens: usage.outputTokens,
+    cached_tokens: usage.cachedTokens,
+    cache_write_tokens: usage.cacheWriteTokens,
+    cache_write_1h_tokens: usage.cacheWrite1hTokens,
+    reasoning_tokens: usage.reasoningTokens,
+  };
+}
+
+export function usageEventRow(event: NewUsageEvent, seq: bigint): Record<keyof typeof USAGE_EVENT_COLUMNS, unknown> {
+  return {
+    id: event.id,
+    seq: seq.toString(),
+    occurred_at: timestamp(event.occurredAt),
+    recorded_at: timestamp(event.recordedAt),
+    user_id: event.userId,
+    api_key_id: event.apiKeyId,
+    provider_id: event.providerId,
+    provider_slug: event.providerSlug,
+    model: event.model,
+    ...tokenColumns(event.usage),
+    cost: event.cost?.toString() ?? null,
+    cost_source: event.costSource,
+    price_version_id: event.priceVersionId,
+    latency_ms: event.latencyMs,
+    metadata: event.metadata,
+    idempotency_key: event.key?.key ?? null,
+  };
+}
+
+export function usageKeyRow(
+  { userId, id }: NewUsageEvent,
+  { key, fingerprint }: UsageKey,
+): Record<keyof typeof USAGE_KEY_COLUMNS, unknown> {
+  return { user_id: userId, key, event_id: id, fingerprint };
+}
+
+export function correctionRow(
+  correction: NewCorrection,
+  seq: bigint,
+): Record<keyof typeof CORRECTION_COLUMNS, unknown> {
+  const { subject } = correction;
+  return {
+    id: correction.id,
+    seq: seq.toString(),
+    reason: correction.reason,
+    attempt_id: 'attemptId' in subject ? subject.attemptId : null,
+    completion_id: 'attemptId' in subject ? subject.completionId : null,
+    usage_event_id: 'usageEventId' in subject ? subject.usageEventId : null,
+    ...tokenColumns(correction.usage),
+    cost: correction.cost.toString(),
+    cost_source: correction.costSource,
+    price_version_id: correction.priceVersionId,
+    difference: correction.difference.toString(),
+    was_unpriced: correction.wasUnpriced,
+    corrected_by: correction.correctedBy,
+  };
 }

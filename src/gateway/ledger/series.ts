@@ -13,7 +13,8 @@ export interface Series {
   user_id: string | null;
   api_key_id: string | null;
   route_id: string | null;
-  provider_id: string;
+  /** Null: usage made elsewhere, with a provider that was not known. */
+  provider_id: string | null;
   provider_slug: string;
   model: string;
   target_id: string | null;
@@ -52,6 +53,24 @@ export function seriesOfAttempt({ intent, outcome }: SettledAttempt): Series {
   };
 }
 
+/** What decides where usage that was made elsewhere is summed. */
+export interface UsagePlace {
+  userId: string;
+  apiKeyId: string | null;
+  /** Null: it was not known. */
+  providerId: string | null;
+  providerSlug: string;
+  model: string;
+}
+
+/** The series of usage that was made elsewhere: it counts as a completion with one attempt, which succeeded. */
+export function seriesOfUsage({ userId, apiKeyId, providerId, providerSlug, model }: UsagePlace): Series[] {
+  return (['COMPLETION', 'ATTEMPT'] as const).map((subject) => ({
+    ...{ subject, status: 'SUCCEEDED', user_id: userId, api_key_id: apiKeyId, route_id: null },
+    ...{ provider_id: providerId, provider_slug: providerSlug, model, target_id: null },
+  }));
+}
+
 /** The ids of roll-up series, the latest used ones in memory. */
 export class SeriesIds {
   /** By name, least recently used first. */
@@ -61,7 +80,7 @@ export class SeriesIds {
    * The id of each series, in the same order; those that are new get their row.
    * Commits by itself, so that no id is remembered that a rollback took back.
    */
-  async of(client: pg.ClientBase, series: readonly Series[]): Promise<string[]> {
+  async of(client: Pick<pg.ClientBase, 'query'>, series: readonly Series[]): Promise<string[]> {
     const names = series.map(nameOf);
     const missing = new Map<string, Series>();
     for (const [index, name] of names.entries()) {
@@ -96,7 +115,10 @@ function nameOf(series: Series): string {
   return JSON.stringify(target_id === null ? name : [...name, target_id]);
 }
 
-async function upsert(client: pg.ClientBase, missing: ReadonlyMap<string, Series>): Promise<Map<string, string>> {
+async function upsert(
+  client: Pick<pg.ClientBase, 'query'>,
+  missing: ReadonlyMap<string, Series>,
+): Promise<Map<string, string>> {
   const keys = new Map([...missing.keys()].map((name) => [name, sha256Hex(name)]));
   const rows = [...missing].map(([name, series]) => ({ ...series, key: keys.get(name) as string }));
   // Servers that add the same series at the same time wait for each other in one order.

@@ -36,6 +36,8 @@ const ACCESS: Record<string, Scope> = {
   'Query.models': 'public',
   'Query.budgets': 'user',
   'Query.budget': 'user',
+  'Query.usageEvents': 'user',
+  'Query.unpricedUsage': 'admin',
   'Query.credits': 'user',
   'Query.creditHistory': 'user',
   'Query.route': 'admin',
@@ -75,6 +77,8 @@ const ACCESS: Record<string, Scope> = {
   'Mutation.setTrafficSplit': 'admin',
   'Mutation.recordComparison': 'admin',
   'Mutation.complete': 'completions',
+  'Mutation.trackUsage': 'completions',
+  'Mutation.repriceUsage': 'admin',
   'Subscription.completion': 'completions',
   'Subscription.metricsUpdated': 'user',
   'Subscription.configurationChanged': 'admin',
@@ -162,7 +166,7 @@ async function fingerprint() {
     `SELECT (SELECT version FROM configuration), (SELECT revision FROM accounts_head), (SELECT count(*) FROM api_keys),
             (SELECT count(*) FROM completions), (SELECT seq FROM event_head), (SELECT count(*) FROM budgets),
             (SELECT count(*) FROM user_provider_keys), (SELECT count(*) FROM comparisons),
-            (SELECT count(*) FROM credit_grants)`,
+            (SELECT seq FROM ledger_head), (SELECT count(*) FROM credit_grants)`,
   );
   return rows;
 }

@@ -314,6 +314,42 @@ subscription WatchBudgets {
 `,
   },
   {
+    name: 'track-usage',
+    title: 'Report usage made elsewhere',
+    isTab: false,
+    query: `# The same key again is recorded only once.
+
+mutation TrackUsage {
+  trackUsage(input: { events: [{
+    provider: "openai"
+    model: "gpt-4.1-mini"
+    inputTokens: 1200
+    outputTokens: 300
+    metadata: { team: "search" }
+    idempotencyKey: "nightly-1"
+  }] }) {
+    ... on TrackUsageSuccess {
+      usage { recorded duplicates cost }
+    }
+    ... on ValidationError {
+      issues { path message }
+    }
+    ... on Error { code message }
+  }
+}
+
+query UsageEvents {
+  usageEvents(filter: { metadata: { team: "search" } }) {
+    nodes { occurredAt provider model cost metadata }
+  }
+}
+
+query UnpricedUsage {
+  unpricedUsage { provider model attempts events }
+}
+`,
+  },
+  {
     name: 'credits',
     title: 'Credits',
     isTab: false,
