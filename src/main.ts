@@ -14,12 +14,12 @@ import { Tokens } from './gateway/admission/tokens.ts';
 import { Leases } from './gateway/allowances/leases.ts';
 import { openCurrentAllowances } from './gateway/allowances/open-current.ts';
 import { Gateway } from './gateway/gateway.ts';
-import { forgetFacts } from './gateway/ledger/forget-facts.ts';
 import { openLedger } from './gateway/ledger/ledger.ts';
 import { LedgerSeq } from './gateway/ledger/ledger-seq.ts';
-import { Claims, forgetClaims } from './gateway/replay/replay.ts';
+import { Claims } from './gateway/replay/replay.ts';
 import { SnapshotKeeper } from './gateway/snapshot/keeper.ts';
 import { startSandbox } from './gateway/upstream/sandbox/sandbox.ts';
+import { startHousekeeping } from './housekeeping.ts';
 import { SecretBox } from './platform/crypto.ts';
 import { type DataDir, openDataDir } from './platform/data-dir.ts';
 import {
@@ -39,8 +39,6 @@ import { readSettings, type Settings, SettingsError } from './platform/settings.
 import { StartError } from './platform/start-error.ts';
 import { openServer } from './server/server.ts';
 
-/** Partitions of the ledger are made two months ahead, and facts kept for days; looking every six hours is plenty. */
-const HOUSEKEEPING_EVERY_MS = 6 * 3_600_000;
 /** Request ids wait for Postgres no longer than this, and not for what else asks it. */
 const CLAIM_MS = 2_000;
 const CLAIM_CONNECTIONS = 4;
@@ -99,24 +97,7 @@ export async function start(
     const prisma = createPrisma(connection, Math.max(2, settings.databasePoolMax - rawMax));
     closers.push(() => prisma.$disconnect());
     await ensurePartitions(pool, new Date(), log);
-    const stopping = new AbortController();
-    closers.push(() => stopping.abort());
-    const forget = () =>
-      forgetFacts(pool, settings.decisionRetentionDays, stopping.signal).catch((error) =>
-        log.warn({ err: error }, 'what old decisions were made from was not deleted'),
-      );
-    const forgetUsedIds = () =>
-      forgetClaims(pool, stopping.signal).catch((error) =>
-        log.warn({ err: error }, 'old request ids were not deleted'),
-      );
-    void forget();
-    void forgetUsedIds();
-    const housekeeping = setInterval(() => {
-      ensurePartitions(pool, new Date(), log).catch((error) => log.warn({ err: error }, 'no partitions were made'));
-      void forget();
-      void forgetUsedIds();
-    }, HOUSEKEEPING_EVERY_MS);
-    closers.push(() => clearInterval(housekeeping));
+    closers.push(startHousekeeping(pool, settings, log));
     const seeded = await seed({ prisma, secretBox, settings, log });
     onSeeded(seeded);
     signal.throwIfAborted();
@@ -124,10 +105,10 @@ export async function start(
     const { directory, serverId, release } = await dataDir.claimJournal();
     closers.push(release);
     const clusterId = await readClusterId(prisma);
-    const { journalFsync: fsync, timeZone } = settings;
+    const { journalFsync: fsync, journalMaxBytes: maxBytes, timeZone } = settings;
     const released = { leases: null as Leases | null, isDrained: false };
     closers.push(() => (released.isDrained ? released.leases?.close() : released.leases?.abandon()));
-    const ledger = await openLedger({ directory, serverId, clusterId, connection, fsync, timeZone, log });
+    const ledger = await openLedger({ directory, serverId, clusterId, connection, fsync, maxBytes, timeZone, log });
     closers.push(async () => {
       released.isDrained = (await ledger.close({ timeoutMs: DRAIN_MS })).drained;
     });

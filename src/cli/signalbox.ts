@@ -4,6 +4,7 @@ import type { Command } from './command.ts';
 
 /** Each by the words that name it. Loaded when it is asked for. */
 const COMMANDS: Readonly<Record<string, () => Promise<{ command: Command }>>> = {
+  doctor: () => import('./doctor.ts'),
   'keys rotate': () => import('./keys-rotate.ts'),
 };
 

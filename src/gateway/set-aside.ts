@@ -1,6 +1,7 @@
 import { BudgetExceededError, invalid, SignalboxError, ValidationError } from '../platform/errors.ts';
 import type { Held, HoldRequest, Limited } from './allowances/held.ts';
 import type { Leases } from './allowances/leases.ts';
+import { asSeenBy } from './allowances/refusals.ts';
 import { type WorstCase, worstCase } from './allowances/worst-case.ts';
 import { choicesOf, inputBound, outputBound, withOutputLimit } from './asked.ts';
 import type { Call } from './dispatch.ts';
@@ -53,7 +54,7 @@ export async function setAside(
     return invalid('model', message);
   }
   const lookCloser = () => closerLook(run, step, worst, price);
-  const held = await holdOrRefuse(leases, { ...limited, worst, lookCloser });
+  const held = await holdOrRefuse(run, leases, { ...limited, worst, lookCloser });
   if (held instanceof SignalboxError) return held;
   const reserved = { call, startedAt, price, worst, held, warnings: NO_WARNINGS };
   if (!held || held.outputTokens === null || !('chat' in asked)) return reserved;
@@ -68,7 +69,9 @@ export async function setAside(
     if (fewestTokens <= outputTokens) return { ...reserved, call: shorter, warnings: [limitedTo(outputTokens)] };
     // This target cannot say it with so few: it gets what it needs, or nothing is sent.
     held.settle(null);
-    const all = await leases.hold({ ...limited, worst: { ...worst, outputTokens: fewestTokens, fewestTokens } });
+    const needed = { ...worst, outputTokens: fewestTokens, fewestTokens };
+    const all = await holdOrRefuse(run, leases, { ...limited, worst: needed });
+    if (all instanceof SignalboxError) return all;
     return { ...reserved, call: shorter, held: all, warnings: [limitedTo(fewestTokens)] };
   } catch (error) {
     held.settle(null);
@@ -77,12 +80,18 @@ export async function setAside(
 }
 
 /** The budget of one provider says nothing about the others: they may be asked. */
-async function holdOrRefuse(leases: Leases, request: HoldRequest): Promise<Held | null | SignalboxError> {
+async function holdOrRefuse(
+  { request: { caller } }: Run,
+  leases: Leases,
+  request: HoldRequest,
+): Promise<Held | null | SignalboxError> {
   try {
     return await leases.hold(request);
   } catch (error) {
-    if (error instanceof BudgetExceededError && error.scope === 'PROVIDER') return error;
-    throw error;
+    if (!(error instanceof BudgetExceededError)) throw error;
+    const refusal = asSeenBy(caller, error);
+    if (error.scope === 'PROVIDER') return refusal;
+    throw refusal;
   }
 }
 

@@ -124,21 +124,30 @@ export interface Shortage {
   needed: Picodollars;
 }
 
+/** What of a shortage a caller is told who spends from a budget together with others: not what they spend. */
+export interface HiddenShortage {
+  remaining: null;
+  limit: null;
+  openHolds: null;
+  needed: Picodollars;
+}
+
 /** A hard budget has too little left for the most that a completion can cost. */
 export class BudgetExceededError extends SignalboxError {
   readonly code = 'BUDGET_EXCEEDED';
-  readonly budgetId: string;
+  /** Null: the caller may not see it. */
+  readonly budgetId: string | null;
   readonly scope: string;
   /** Who may see the budget besides admins. */
   readonly ownerId: string | null;
-  readonly shortage: Shortage;
+  readonly shortage: Shortage | HiddenShortage;
   /** When the next period begins; null: never. */
   readonly resetsAt: Date | null;
 
   constructor(
     message: string,
-    budget: { id: string; scope: string; ownerId: string | null },
-    shortage: Shortage,
+    budget: { id: string | null; scope: string; ownerId: string | null },
+    shortage: Shortage | HiddenShortage,
     resetsAt: Date | null,
   ) {
     super(message);

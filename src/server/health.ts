@@ -13,8 +13,10 @@ export function registerHealth(app: FastifyInstance, services: Services): void {
     const database = await checkDatabase(services);
     const ledger = services.ledger.status();
     const { version } = services.snapshots.current;
+    const { pendingBytes, maxBytes } = ledger;
+    const ledgerStatus = ledger.isFull ? 'full' : ledger.lastError === null ? 'ok' : 'behind';
     // Without Postgres completions go on: that is degraded, not down, and no reason to be taken out of service.
-    const status = database.status === 'ok' && ledger.lastError === null ? 'ok' : 'degraded';
+    const status = database.status === 'ok' && ledgerStatus === 'ok' ? 'ok' : 'degraded';
     reply.header('cache-control', 'no-store');
     return {
       status,
@@ -22,7 +24,7 @@ export function registerHealth(app: FastifyInstance, services: Services): void {
       version: VERSION,
       checks: {
         database,
-        ledger: { status: ledger.lastError === null ? 'ok' : 'behind', pendingBytes: ledger.pendingBytes },
+        ledger: { status: ledgerStatus, pendingBytes, maxBytes },
         gateway: { status: 'ok', running: services.gateway.running, configurationVersion: version.toString() },
       },
     };

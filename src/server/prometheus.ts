@@ -64,6 +64,11 @@ export function registerPrometheus(app: FastifyInstance, services: Services): vo
     () => services.liveViews.dropped,
   );
   gauge('signalbox_journal_pending_bytes', 'Journal not yet in Postgres.', () => services.ledger.status().pendingBytes);
+  gauge(
+    'signalbox_journal_max_bytes',
+    'Journal not yet in Postgres at which completions are refused.',
+    () => services.ledger.status().maxBytes,
+  );
 
   // One lookup for each provider in place of one for each number.
   const series = new Map<string, ReturnType<typeof ofProvider>>();

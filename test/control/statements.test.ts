@@ -43,6 +43,7 @@ it('every list costs the same number of statements, with everything below it, fo
       'models',
       'routes',
       'budgets',
+      'creditHistory',
       'requests',
       'usageEvents',
       'unpricedUsage',
@@ -117,7 +118,7 @@ function isConnection(type: GraphQLOutputType): boolean {
 
 let added = 0;
 
-/** So many more of everything: providers with keys, models and health, routes with targets, budgets, keys, requests. */
+/** So many more of everything: providers with keys, models and health, routes with targets, budgets, credits, requests. */
 async function add(count: number): Promise<void> {
   const { prisma, ledgerSeq } = server.services;
   const admin = await prisma.user.findFirstOrThrow({ where: { role: 'ADMIN' } });
@@ -148,6 +149,7 @@ async function add(count: number): Promise<void> {
         enforcement: 'SOFT',
       },
     });
+    await prisma.creditGrant.create({ data: { userId: admin.id, amount: 1 } });
     await prisma.comparison.create({
       data: { prompt: 'Hi', answerA: 'Yes', answerB: 'No', winner: 'A', judge: 'HUMAN' },
     });

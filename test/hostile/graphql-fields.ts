@@ -74,6 +74,8 @@ const SELECTIONS: Record<string, string> = {
   model: 'id slug inputPrice',
   budgets: 'id subject spent percentUsed',
   budget: 'id subject spent percentUsed',
+  credits: 'userId granted balance',
+  creditHistory: 'nodes { id amount note } totalCount pageInfo { endCursor }',
   metrics: 'from to summary { requests cost latencyP99Ms } providers { provider cost latencyP99Ms }',
   metricsUpdated: 'to summary { requests latencyP99Ms } providers { provider latencyP99Ms }',
   completion: '... on CompletionFailed { error { code message } }',

@@ -117,6 +117,7 @@ const ourLedger: Ask = async (connection) => {
     clusterId: 'x',
     connection,
     fsync: false,
+    maxBytes: 1 << 30,
     timeZone: 'UTC',
     log,
   });

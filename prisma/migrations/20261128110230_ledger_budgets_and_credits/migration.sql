@@ -14,7 +14,8 @@ ALTER TABLE "attempts" ADD COLUMN     "held" BIGINT;
 ALTER TABLE "budgets" ALTER COLUMN "enforcement" DROP DEFAULT;
 
 -- AlterTable
-ALTER TABLE "ledger_head" ADD COLUMN     "budgets_version" BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE "ledger_head" ADD COLUMN     "budgets_version" BIGINT NOT NULL DEFAULT 0,
+ADD COLUMN     "kept_from" TIMESTAMPTZ(3);
 
 -- AlterTable
 ALTER TABLE "rollups" ADD COLUMN     "timed_requests" BIGINT NOT NULL DEFAULT 0;

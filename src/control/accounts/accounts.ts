@@ -15,6 +15,7 @@ import './settings.ts';
 import { ApiKey, ApiKeyConnection, User } from './types.ts';
 
 export { changeAccounts } from './change-accounts.ts';
+export { findUser, isNameOf } from './find-user.ts';
 export { hashPassword } from './passwords.ts';
 export { User } from './types.ts';
 

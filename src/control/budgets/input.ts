@@ -30,7 +30,7 @@ export const setBudgetInput = z
     enforcement: z
       .enum(BudgetEnforcement)
       .nullish()
-      .transform((enforcement) => enforcement ?? 'SOFT'),
+      .transform((enforcement) => enforcement ?? 'HARD'),
     thresholds: z
       .array(threshold)
       .max(10, 'must be at most 10')

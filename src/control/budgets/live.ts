@@ -39,7 +39,7 @@ const BudgetChangedType = builder.objectRef<BudgetChanged>('BudgetChanged').impl
     spent: t.field({ type: 'USD', description: 'What was spent by then.', resolve: ({ spent }) => BigInt(spent) }),
     remaining: t.field({
       type: 'USD',
-      description: 'What was left of the limit by then, 0 at least.',
+      description: 'What was neither spent nor set aside by then, 0 at least.',
       resolve: ({ remaining }) => BigInt(remaining),
     }),
     at: t.expose('at', { type: 'DateTime', description: 'When it was noticed.' }),

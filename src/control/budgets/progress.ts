@@ -18,9 +18,10 @@ export interface BudgetChange {
 
 type Spending = Pick<BudgetView, 'limit' | 'spent'>;
 
-/** What may still be spent: 0 at least. */
-export function remaining({ limit, spent }: Spending): Picodollars {
-  return spent < limit ? picodollars(limit - spent) : picodollars(0n);
+/** What is neither spent nor set aside: 0 at least. */
+export function remaining({ limit, spent, held }: Spending & Pick<BudgetView, 'held'>): Picodollars {
+  const used = spent + held;
+  return picodollars(used < limit ? limit - used : 0n);
 }
 
 /** The share of the limit that is spent, rounded down to 4 decimals: no threshold seems to be reached before it is. */

@@ -1,11 +1,12 @@
 import type { Caller } from '../../gateway/admission/caller.ts';
+import { changeRules } from '../../gateway/allowances/change-rules.ts';
 import { openAllowances } from '../../gateway/allowances/open-allowances.ts';
 import { startOf } from '../../gateway/allowances/period.ts';
 import type { Budget } from '../../generated/prisma/client.ts';
 import { ConflictError, ForbiddenError, invalid, NotFoundError } from '../../platform/errors.ts';
 import { isUuid, uuidv7 } from '../../platform/ids.ts';
 import type { Settings } from '../../platform/settings.ts';
-import type { Transaction } from '../schema/change-configuration.ts';
+import { queryIn, type Transaction } from '../schema/change-configuration.ts';
 import type { Services } from '../schema/context.ts';
 import { isTheirs, visibleOwner } from '../schema/owners.ts';
 import { parseInput } from '../schema/parse-input.ts';
@@ -49,19 +50,19 @@ export async function findBudget(
  * @throws ValidationError, ForbiddenError, ConflictError when `version` is stale, and what `findSubject` throws.
  */
 export async function setBudget(
-  services: Pick<Services, 'prisma' | 'snapshots' | 'settings'>,
+  services: Pick<Services, 'prisma' | 'snapshots' | 'settings' | 'leases'>,
   caller: Caller,
   input: SetBudgetInput,
 ): Promise<BudgetView> {
   const { subject: wanted, version, ...columns } = parseInput(setBudgetInput, input);
   const { scope, period } = columns;
   const subject = await findSubject(services, caller, scope, wanted);
-  return services.prisma.$transaction(async (tx) => {
-    await lockBudgets(tx);
+  return changeBudgets(services, async (tx) => {
     const key = { scope, subjectId: subject.id, period };
     const previous = await tx.budget.findUnique({ where: { scope_subjectId_period: key } });
     assertVersion(previous, version ?? null);
     if (!previous) await assertRoom(tx, subject.ownerId);
+    await changeRules(queryIn(tx));
     const data = { ...columns, limit: columns.limit.toString(), ownerId: subject.ownerId };
     const { id } = previous
       ? await tx.budget.update({ where: { id: previous.id }, data: { ...data, version: { increment: 1 } } })
@@ -71,7 +72,7 @@ export async function setBudget(
     await remember(tx, [{ id, told }]);
     await publishChanges(tx, [changeOf('SET', budget), ...changes]);
     return budget;
-  }, TRANSACTION);
+  });
 }
 
 /**
@@ -80,45 +81,48 @@ export async function setBudget(
  * @throws NotFoundError; ForbiddenError when it is not the caller's, or there is none and the caller is no admin.
  */
 export async function deleteBudget(
-  { prisma, settings }: Pick<Services, 'prisma' | 'settings'>,
+  services: Pick<Services, 'prisma' | 'settings' | 'leases'>,
   caller: Caller,
   id: string,
 ): Promise<BudgetView> {
-  return prisma.$transaction(async (tx) => {
-    await lockBudgets(tx);
+  return changeBudgets(services, async (tx) => {
     const row = isUuid(id) ? await tx.budget.findUnique({ where: { id } }) : null;
     if (!isTheirs(caller, row?.ownerId ?? null))
       throw new ForbiddenError('None of your budgets has this id; those of others are for admins.');
     if (!row) throw new NotFoundError('There is no budget with this id.');
-    const budget = await readBudget(tx, row, settings);
-    await changeRules(tx);
+    const budget = await readBudget(tx, row, services.settings);
+    await changeRules(queryIn(tx));
     await tx.budget.delete({ where: { id: row.id } });
     await publishChanges(tx, [changeOf('DELETED', budget)]);
     return budget;
-  }, TRANSACTION);
+  });
 }
 
-/** Gives the period that runs its allowance, and the limit that the budget has now. */
+/** Changes happen one after the other. Returns once this server sets money aside by the change. */
+async function changeBudgets<T>(
+  { prisma, leases }: Pick<Services, 'prisma' | 'leases'>,
+  change: (tx: Transaction) => Promise<T>,
+): Promise<T> {
+  const result = await prisma.$transaction(async (tx) => {
+    await lockBudgets(tx);
+    return change(tx);
+  }, TRANSACTION);
+  await leases.refresh();
+  return result;
+}
+
+/** Gives the period that runs its allowance, and the limit that the budget has now. The ledger's head is held. */
 async function openBudget(
   tx: Transaction,
   budget: { id: string; ownerId: string | null },
   settings: Pick<Settings, 'timeZone'>,
 ): Promise<BudgetView> {
-  await changeRules(tx);
   const { id, startsAt, endsAt } = await readBudget(tx, budget, settings);
-  await openAllowances(
-    (sql, values) => tx.$queryRawUnsafe(sql, ...values),
-    [{ budgetId: id, span: { startsAt, endsAt } }],
-  );
+  await openAllowances(queryIn(tx), [{ budgetId: id, span: { startsAt, endsAt } }]);
   await tx.$executeRaw`
     UPDATE allowances SET "limit" = budgets."limit" FROM budgets
     WHERE budgets.id = ${id}::uuid AND budget_id = budgets.id AND starts_at = ${startOf({ startsAt, endsAt })}`;
   return readBudget(tx, budget, settings);
-}
-
-/** Holds the ledger's head until the transaction ends, and makes everybody read the budgets again. */
-async function changeRules(tx: Transaction): Promise<void> {
-  await tx.$executeRaw`UPDATE ledger_head SET budgets_version = budgets_version + 1 WHERE id = 1`;
 }
 
 async function readBudget(

@@ -2,7 +2,7 @@ import { type Caller, isAdmin } from '../../gateway/admission/caller.ts';
 import type { BudgetScope } from '../../generated/prisma/client.ts';
 import { ForbiddenError, NotFoundError, ProviderNotFoundError, RouteNotFoundError } from '../../platform/errors.ts';
 import { isUuid } from '../../platform/ids.ts';
-import { storable } from '../../platform/storable.ts';
+import { findUser, isNameOf } from '../accounts/accounts.ts';
 import { byIdOrSlug } from '../schema/by-id-or-slug.ts';
 import type { Services } from '../schema/context.ts';
 import { accountOf, isTheirs } from '../schema/owners.ts';
@@ -30,13 +30,15 @@ export async function findSubject(
   wanted: string,
 ): Promise<Subject> {
   const account = accountOf(caller);
-  if (scope === 'USER' && (wanted === '' || isMe(account, wanted))) return { id: account.id, ownerId: account.id };
+  if (scope === 'USER' && (wanted === '' || isNameOf(account, wanted))) return { id: account.id, ownerId: account.id };
   if (!isAdmin(caller) && scope !== 'API_KEY') throw notYours();
   switch (scope) {
     case 'EVERYTHING':
       return { id: '', ownerId: null };
-    case 'USER':
-      return findUser(services, wanted);
+    case 'USER': {
+      const { id } = await findUser(services, wanted);
+      return { id, ownerId: id };
+    }
     case 'API_KEY':
       return findApiKey(services, caller, wanted);
     case 'ROUTE': {
@@ -52,22 +54,11 @@ export async function findSubject(
   }
 }
 
-async function findUser({ prisma }: SubjectServices, wanted: string): Promise<Subject> {
-  const email = storable(wanted.toLowerCase());
-  const user = await prisma.user.findUnique({ where: isUuid(wanted) ? { id: wanted } : { email } });
-  if (!user) throw new NotFoundError('There is no user with this id or e-mail address.');
-  return { id: user.id, ownerId: user.id };
-}
-
 async function findApiKey({ prisma }: SubjectServices, caller: Caller, wanted: string): Promise<Subject> {
   const key = isUuid(wanted) ? await prisma.apiKey.findUnique({ where: { id: wanted } }) : null;
   if (!isTheirs(caller, key?.ownerId ?? null)) throw notYours();
   if (!key) throw new NotFoundError('There is no API key with this id.');
   return { id: key.id, ownerId: key.ownerId };
-}
-
-function isMe({ id, email }: { id: string; email: string }, wanted: string): boolean {
-  return [id, email].includes(wanted.toLowerCase());
 }
 
 function notYours(): ForbiddenError {

@@ -14,7 +14,7 @@ export const ScopeEnum = enumOf<BudgetScope>('BudgetScope', 'What a budget is ab
 
 const PeriodEnum = enumOf<BudgetPeriod>(
   'BudgetPeriod',
-  'How long a budget’s limit is for. Periods begin at 00:00 UTC.',
+  'How long a budget’s limit is for. Periods begin at midnight in the server’s TIME_ZONE.',
   {
     DAILY: 'A day.',
     WEEKLY: 'A week from Monday.',
@@ -26,7 +26,7 @@ const PeriodEnum = enumOf<BudgetPeriod>(
 );
 
 const EnforcementEnum = enumOf<BudgetEnforcement>('BudgetEnforcement', 'What happens when a budget is used up.', {
-  HARD: 'Nothing is sent that might not fit any more: it is made shorter, or refused.',
+  HARD: 'What may not fit any more is not sent: a completion is made shorter, or refused with BUDGET_EXCEEDED. Models without a price are refused. Subscribers are told when thresholds are crossed.',
   SOFT: 'Subscribers are told when thresholds are crossed. Nothing is refused: more than the limit may be spent.',
 });
 
@@ -66,7 +66,16 @@ export const BudgetType = builder.objectRef<BudgetView>('Budget').implement({
       description:
         'What was spent in this period, exactly: the cost of the completions that were admitted in it and have ended, without those of unknown price.',
     }),
-    remaining: t.field({ type: 'USD', description: 'What is left of the limit, 0 at least.', resolve: remaining }),
+    held: t.expose('held', {
+      type: 'USD',
+      description:
+        'What servers have set aside of a HARD budget: the most that the completions which run can cost, and a little in advance. 0 for SOFT.',
+    }),
+    remaining: t.field({
+      type: 'USD',
+      description: 'What of the limit is neither spent nor set aside, 0 at least.',
+      resolve: remaining,
+    }),
     percentUsed: t.float({
       description: 'Percentage of the limit that is spent, rounded down to 4 decimals; over 100 when it is exceeded.',
       resolve: percentUsed,
@@ -76,7 +85,8 @@ export const BudgetType = builder.objectRef<BudgetView>('Budget').implement({
       resolve: crossedThresholds,
     }),
     isExceeded: t.boolean({
-      description: 'Whether more than the limit is spent.',
+      description:
+        'Whether more than the limit is spent: possible with SOFT, after the limit was lowered, and where a provider billed more than it can have announced.',
       resolve: ({ spent, limit }) => spent > limit,
     }),
     version: t.exposeInt('version', { description: 'Goes up each time it is set.' }),
@@ -89,7 +99,12 @@ export const SetBudget = builder.inputType('SetBudgetInput', {
   description:
     'A budget. There is one for each scope, subject and period: setting it again replaces it, and what is left out then has its default.',
   fields: (t) => ({
-    limit: t.field({ type: 'USD', required: true, description: 'What may be spent in a period: more than 0.' }),
+    limit: t.field({
+      type: 'USD',
+      required: true,
+      description:
+        'What may be spent in a period: more than 0. It holds for the period that runs, at once; less than what is spent closes a HARD budget until the next one.',
+    }),
     period: t.field({ type: PeriodEnum, description: 'How long the limit is for. Default: MONTHLY.' }),
     scope: t.field({
       type: ScopeEnum,
@@ -100,7 +115,7 @@ export const SetBudget = builder.inputType('SetBudgetInput', {
         'Id or e-mail address of the user, id of the API key, id or slug of the route or provider. Default for USER: the caller. Left out with EVERYTHING.',
     }),
     name: t.string({ description: 'What it is called, up to 100 characters. Default: null.' }),
-    enforcement: t.field({ type: EnforcementEnum, description: 'What happens when it is used up. Default: SOFT.' }),
+    enforcement: t.field({ type: EnforcementEnum, description: 'What happens when it is used up. Default: HARD.' }),
     thresholds: t.intList({
       description:
         'Percentages of the limit, up to 10, from 1 to 1,000. Each is told once in a period; after a new limit, again. Default: 50, 80, 100.',

@@ -1,12 +1,18 @@
 import type { Caller } from '../../gateway/admission/caller.ts';
 import { CONFIGURATION_CHANNEL } from '../../gateway/snapshot/keeper.ts';
 import type { Prisma } from '../../generated/prisma/client.ts';
+import type { Query } from '../../platform/database/query.ts';
 import { publishEvent } from '../../platform/events/feed.ts';
 import type { Services } from './context.ts';
 import { keepVersions } from './route-versions.ts';
 
 /** A Prisma client inside a transaction. */
 export type Transaction = Prisma.TransactionClient;
+
+/** Sends statements with their parameters in the transaction. */
+export function queryIn(tx: Transaction): Query {
+  return (sql, values) => tx.$queryRawUnsafe(sql, ...values);
+}
 
 /** How long a change may wait for those before it, and take itself, in milliseconds. */
 export const TRANSACTION = { maxWait: 5_000, timeout: 15_000 };

@@ -1,11 +1,13 @@
 import {
   AuthenticationError,
+  BudgetExceededError,
   CancelledError,
   ConflictError,
   ContentFilterError,
   ContextLengthError,
   type ErrorCode,
   ForbiddenError,
+  InsufficientCreditsError,
   ModelNotFoundError,
   NotFoundError,
   OverloadedError,
@@ -161,6 +163,65 @@ builder.objectType(UpstreamTimeoutError, {
   fields: (t) => ({
     timeout: t.expose('timeout', { type: UpstreamTimeout, description: 'Which limit passed.' }),
     attemptCount: t.exposeInt('attempts', { description: 'Upstream calls that were made.' }),
+  }),
+});
+
+const NEEDED = 'The most that what was asked for can cost.';
+
+builder.objectType(BudgetExceededError, {
+  name: 'BudgetExceededError',
+  description:
+    'A HARD budget has too little left for the most that the completion can cost. Amounts are told to admins, and to those whose own budget it is.',
+  interfaces,
+  fields: (t) => ({
+    budgetId: t.exposeID('budgetId', {
+      nullable: true,
+      description: 'Finds it in `budget(id)`. Null: the caller may not see it.',
+    }),
+    remaining: t.field({
+      type: 'USD',
+      nullable: true,
+      description: 'What is neither spent nor set aside; below 0 where more was spent than the limit. Null: not told.',
+      resolve: ({ shortage }) => shortage.remaining,
+    }),
+    limit: t.field({
+      type: 'USD',
+      nullable: true,
+      description: 'What may be spent in the period. Null: not told.',
+      resolve: ({ shortage }) => shortage.limit,
+    }),
+    openHolds: t.field({
+      type: 'USD',
+      nullable: true,
+      description: 'What is set aside for completions that are running. Null: not told.',
+      resolve: ({ shortage }) => shortage.openHolds,
+    }),
+    needed: t.field({ type: 'USD', description: NEEDED, resolve: ({ shortage }) => shortage.needed }),
+    resetsAt: t.expose('resetsAt', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'When the next period begins; null: never, as with TOTAL.',
+    }),
+  }),
+});
+
+builder.objectType(InsufficientCreditsError, {
+  name: 'InsufficientCreditsError',
+  description: 'The caller’s credits are too few for the most that the completion can cost.',
+  interfaces,
+  fields: (t) => ({
+    remaining: t.field({
+      type: 'USD',
+      description: 'What is neither spent nor set aside; below 0 where more was spent than was granted.',
+      resolve: ({ shortage }) => shortage.remaining,
+    }),
+    limit: t.field({ type: 'USD', description: 'What was granted in all.', resolve: ({ shortage }) => shortage.limit }),
+    openHolds: t.field({
+      type: 'USD',
+      description: 'What is set aside for completions that are running.',
+      resolve: ({ shortage }) => shortage.openHolds,
+    }),
+    needed: t.field({ type: 'USD', description: NEEDED, resolve: ({ shortage }) => shortage.needed }),
   }),
 });
 

@@ -7,6 +7,7 @@ import '../audit/audit.ts';
 import '../budgets/budgets.ts';
 import '../catalog/catalog.ts';
 import '../completions/completions.ts';
+import '../credits/credits.ts';
 import '../experiments/experiments.ts';
 import '../metrics/metrics.ts';
 import '../providers/providers.ts';

@@ -303,6 +303,8 @@ export class Leases {
   async #giveBack(lease: Lease, amount: bigint): Promise<void> {
     if (amount === 0n && !lease.isRecalled) return;
     lease.free -= amount;
+    // Whoever is refused now is told what is held, not what was idle.
+    if (lease.standing) lease.standing = { ...lease.standing, leased: lease.standing.leased - amount };
     try {
       await giveBack(this.#parts.pool, lease, amount);
     } catch (error) {

@@ -27,20 +27,20 @@ const EPOCH = new Date(0);
 
 /**
  * The period that an instant is in. Periods begin at midnight in the time zone, weeks on Monday; TOTAL is all time. Where
- * a day has no midnight, because clocks go forward over it, it begins at its first instant.
+ * a day has no midnight, because clocks go forward over it, it begins at its first instant; where it has two, because
+ * they go back to it, at the first one.
  * @param timeZone an IANA name
  */
 export function periodAt(period: BudgetPeriod, at: Date, timeZone: string): Span {
   if (period === 'TOTAL') return TOTAL;
   const unit = UNITS[period];
   const start = DateTime.fromJSDate(at, { zone: timeZone }).startOf(unit);
-  return {
-    startsAt: start.toJSDate(),
-    endsAt: start
-      .plus({ [`${unit}s`]: 1 })
-      .startOf(unit)
-      .toJSDate(),
-  };
+  return { startsAt: firstOf(start), endsAt: firstOf(start.plus({ [`${unit}s`]: 1 }).startOf(unit)) };
+}
+
+/** The first instant with a local time that there may be twice. */
+function firstOf(local: DateTime): Date {
+  return new Date(Math.min(...local.getPossibleOffsets().map(Number)));
 }
 
 /** When a period begins, as its allowance has it: TOTAL in 1970. */

@@ -1,5 +1,6 @@
 import pg from 'pg';
 import type { Log } from '../../platform/log.ts';
+import { Backlog } from './backlog.ts';
 import { DrainThread } from './drain-thread.ts';
 import { encodeIntent, encodeSettlement, encodeUnattempted } from './encode.ts';
 import { Journal } from './journal.ts';
@@ -7,10 +8,9 @@ import { JournaledFacts } from './journaled-facts.ts';
 import { JournaledPrices } from './journaled-prices.ts';
 import { openLastSegment } from './open-journal.ts';
 import { readState } from './post.ts';
-import type { PriceVersion } from './prices.ts';
 import type { LedgerWriter } from './records.ts';
 import { closeLostCompletions } from './recovery.ts';
-import { distance, type JournalIdentity, listSegments, syncDirectory } from './segments.ts';
+import { type JournalIdentity, listSegments, type Position, syncDirectory } from './segments.ts';
 
 export { JournalError } from './segments.ts';
 export { totalsOf } from './settlement.ts';
@@ -27,6 +27,8 @@ export interface LedgerOptions {
   connection: pg.PoolConfig;
   /** Records are durable on the disk, not only in the system's cache, before they are confirmed. */
   fsync: boolean;
+  /** Most bytes of the journal that wait for Postgres; at that many no completion begins. */
+  maxBytes: number;
   /** Where the periods of budgets begin. */
   timeZone: string;
   log: Log;
@@ -35,6 +37,9 @@ export interface LedgerOptions {
 export interface LedgerStatus {
   /** Bytes of the journal that are not in Postgres yet. */
   pendingBytes: number;
+  /** At so many no completion begins. */
+  maxBytes: number;
+  isFull: boolean;
   /** The latest `seq` that the drain has seen. */
   lastSeq: bigint;
   /** Why the journal cannot be written or drained; null while it can. */
@@ -45,9 +50,11 @@ export interface LedgerStatus {
 
 /**
  * The ledger of one server. `intend`, `settle` and `complete` cost one shared write for each turn of the event loop and
- * wait for no database. They reject with OverloadedError when the journal cannot be written; a settlement, and a
- * completion without attempts, is then written later by itself, so it must not be repeated. Only the first settlement of an attempt counts; settling the last attempt again
- * with `completion` ends a completion that makes no further attempt.
+ * wait for no database. They reject with OverloadedError when the journal cannot be written; a settlement is then written
+ * later by itself, so it must not be repeated. While `maxBytes` wait for Postgres, what only begins is refused in the
+ * same way, and so is a completion without attempts; settlements are taken, for there is one at most for each intent.
+ * Only the first settlement of an attempt counts; settling the last attempt again with `completion` ends a completion
+ * that makes no further attempt.
  */
 export interface Ledger extends LedgerWriter {
   /** Resolves when everything appended so far is committed in Postgres. */
@@ -67,13 +74,15 @@ export interface Ledger extends LedgerWriter {
  * @throws JournalError when the journal is damaged, or of another database or server.
  */
 export async function openLedger(options: LedgerOptions): Promise<Ledger> {
-  const { directory, serverId, clusterId, connection, fsync, timeZone, log } = options;
+  const { directory, serverId, clusterId, connection, fsync, maxBytes, timeZone, log } = options;
   const identity: JournalIdentity = { clusterId, serverId };
   const state = await stateInPostgres(connection, serverId);
   const last = openLastSegment(directory, identity, state.position, log);
   if (fsync) syncDirectory(directory);
   const start = state.position ?? { segment: listSegments(directory)[0] ?? last.segment, offset: 0 };
 
+  const end: Position = { segment: last.segment, offset: last.size };
+  const backlog = new Backlog({ directory, drained: start, end, maxBytes, log });
   let drain: DrainThread | null = null;
   let writeError: string | null = null;
   const journal = new Journal(
@@ -84,6 +93,7 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
       onGrown: (end) => {
         if (writeError) log.info('the journal can be written again');
         writeError = null;
+        backlog.grow(end);
         drain?.extend(end);
       },
       onError: (error) => {
@@ -107,21 +117,38 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
     { seq: state.seq, drained: start },
     log,
     (progress, before) => {
+      backlog.shrink(progress.drained);
       if (progress.seq > before.seq) for (const listener of listeners) listener(progress.seq);
     },
   );
   drain = thread;
   const prices = new JournaledPrices(journal);
   const facts = new JournaledFacts(journal);
-  /** A record that cannot be encoded is a rejection like any other. */
-  const append = (write: () => Promise<void>, price: PriceVersion | null = null) => {
+  /** A record that is refused or cannot be encoded is a rejection like any other. */
+  const append = (write: () => Promise<void>) => {
     try {
-      if (price) prices.write(price);
       return write();
     } catch (error) {
       return Promise.reject(error);
     }
   };
+  const intend: Ledger['intend'] = (intent, price) =>
+    append(() => {
+      backlog.assertRoom();
+      if (price) prices.write(price);
+      return journal.append(encodeIntent(intent), false);
+    });
+  const settle: Ledger['settle'] = (settlement, price) =>
+    append(() => {
+      if (price) prices.write(price);
+      return journal.append(encodeSettlement(settlement), true);
+    });
+  const complete: Ledger['complete'] = (origin, outcome) =>
+    append(() => {
+      backlog.assertRoom();
+      // Nothing was sent for it, so that what its caller was refused need not be on the ledger.
+      return journal.append(encodeUnattempted(origin, outcome), false);
+    });
   const drained = async () => {
     await journal.flush();
     await thread.drainedTo(journal.end);
@@ -129,13 +156,15 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
   let closing: Promise<{ drained: boolean }> | null = null;
 
   return {
-    intend: (intent, price) => append(() => journal.append(encodeIntent(intent), false), price),
-    settle: (settlement, price) => append(() => journal.append(encodeSettlement(settlement), true), price),
-    complete: (origin, outcome) => append(() => journal.append(encodeUnattempted(origin, outcome), true)),
-    record: (fact) => facts.write(fact),
+    intend,
+    settle,
+    complete,
+    record: (fact) => !backlog.isFull && facts.write(fact),
     drained,
     status: () => ({
-      pendingBytes: distance(directory, thread.progress.drained, journal.end),
+      pendingBytes: backlog.bytes,
+      maxBytes,
+      isFull: backlog.isFull,
       lastSeq: thread.progress.seq,
       lastError: writeError ?? thread.lastError,
       drainedAt: thread.drainedAt,

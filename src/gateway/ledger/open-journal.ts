@@ -10,6 +10,7 @@ import {
   type Position,
   segmentPath,
 } from './segments.ts';
+import { assertTorn } from './torn-tail.ts';
 
 /** The last segment of a journal, ready to be appended to. */
 export interface LastSegment {
@@ -22,7 +23,8 @@ export interface LastSegment {
  * Checks whose journal it is, and cuts the torn tail off its last segment: what a process that was killed was just
  * writing, and had confirmed to no one.
  * @param position what Postgres has of it; null: nothing. Nothing is ever appended before it.
- * @throws JournalError when a segment has no readable header, or is of another cluster or server.
+ * @throws JournalError when a segment has no readable header, or is of another cluster or server, and when what is bad
+ * in the last one is not its tail: whole records follow.
  */
 export function openLastSegment(
   directory: string,
@@ -35,7 +37,7 @@ export function openLastSegment(
   for (const segment of segments) if (segment !== last) checkSegment(directory, segment, identity);
   reportMissing(segments, position, log);
   if (last === undefined) return newSegment(directory, (position?.segment ?? 0) + 1, identity);
-  const opened = openExisting(directory, last, identity, log);
+  const opened = openExisting(directory, last, identity, last === position?.segment ? position.offset : 0, log);
   const isBehind =
     position && (last < position.segment || (last === position.segment && opened.size < position.offset));
   if (!isBehind) return opened;
@@ -62,17 +64,27 @@ function checkSegment(directory: string, segment: number, identity: JournalIdent
   }
 }
 
-function openExisting(directory: string, segment: number, identity: JournalIdentity, log: Log): LastSegment {
+/** @param drained nothing before this offset is needed any more */
+function openExisting(
+  directory: string,
+  segment: number,
+  identity: JournalIdentity,
+  drained: number,
+  log: Log,
+): LastSegment {
   const path = segmentPath(directory, segment);
   const header = headerOf(identity);
+  const fileSize = statSync(path).size;
   // Killed while it was made: the header is all there could be.
-  if (statSync(path).size < header.length) return newSegment(directory, segment, identity);
+  if (fileSize < header.length) return newSegment(directory, segment, identity);
   const fd = openSync(path, 'r+');
   try {
-    const size = wholeFrames(fd, checkHeader(fd, path, identity));
-    const torn = statSync(path).size - size;
-    if (torn > 0) {
-      log.warn({ path, offset: size, bytes: torn }, 'cut off the torn tail of the journal');
+    const start = Math.max(checkHeader(fd, path, identity), drained);
+    if (start > fileSize) return { fd, segment, size: fileSize };
+    const size = wholeFrames(fd, start);
+    if (size < fileSize) {
+      assertTorn(fd, path, size);
+      log.warn({ path, offset: size, bytes: fileSize - size }, 'cut off the torn tail of the journal');
       ftruncateSync(fd, size);
     }
     return { fd, segment, size };

@@ -125,7 +125,8 @@ export interface LedgerWriter {
   complete(origin: CompletionOrigin, outcome: CompletionOutcome): Promise<void>;
   /**
    * Writes what the decisions of the following records name, if the database may not have it; to be called in the turn
-   * of the first one. False: it is larger than 256 KiB and is not kept, so that they cannot be made again.
+   * of the first one. False: it is larger than 256 KiB, or the journal is full, and it is not kept, so that they cannot
+   * be made again.
    */
   record(fact: RoutingFact): boolean;
 }

@@ -38,14 +38,8 @@ export function comparePositions(a: Position, b: Position): number {
   return a.segment - b.segment || a.offset - b.offset;
 }
 
-/** Bytes of the journal from one position to a later one. */
-export function distance(directory: string, from: Position, to: Position): number {
-  let bytes = to.offset - from.offset;
-  for (const segment of listSegments(directory)) {
-    if (segment < from.segment || segment >= to.segment) continue;
-    bytes += statSync(segmentPath(directory, segment)).size;
-  }
-  return Math.max(bytes, 0);
+export function segmentSize(directory: string, segment: number): number {
+  return statSync(segmentPath(directory, segment)).size;
 }
 
 export function headerOf({ clusterId, serverId }: JournalIdentity): Buffer {

@@ -27,6 +27,38 @@ export async function ensurePartitions(pool: pg.Pool, now: Date, log?: Log): Pro
   for (const partition of wanted) if (missing.has(partition.name)) await makePartition(pool, partition, log);
 }
 
+/**
+ * Drops the partitions of a table whose rows are all from before `moment`, the oldest first. Each is a transaction of
+ * its own, for which the whole table is locked: it waits at most a second for that.
+ * @returns their names
+ * @throws pg.DatabaseError, 55P03 when the table stays locked; the next call goes on.
+ */
+export async function dropPartitionsBefore(client: pg.ClientBase, table: string, moment: Date): Promise<string[]> {
+  const { rows } = await client.query<{ name: string }>(OLD_PARTITIONS, [table, idAt(moment)]);
+  for (const { name } of rows) {
+    await client.query('BEGIN');
+    try {
+      await client.query("SET LOCAL lock_timeout = '1s'");
+      await client.query(`DROP TABLE IF EXISTS ${name}`);
+      await client.query('COMMIT');
+    } catch (error) {
+      await client.query('ROLLBACK').catch(() => undefined);
+      throw error;
+    }
+  }
+  return rows.map(({ name }) => name);
+}
+
+/** Those that have an end, which the one for all other rows has not. */
+const OLD_PARTITIONS = `
+  SELECT child.oid::regclass::text AS name, bounds."to"
+  FROM pg_inherits JOIN pg_class child ON child.oid = inhrelid
+    CROSS JOIN LATERAL (
+      SELECT substring(pg_get_expr(child.relpartbound, child.oid) FROM $$TO \\('([-0-9a-f]{36})'\\)$$)::uuid AS "to"
+    ) AS bounds
+  WHERE inhparent = $1::regclass AND bounds."to" <= $2::uuid
+  ORDER BY bounds."to"`;
+
 interface Partition {
   table: string;
   name: string;

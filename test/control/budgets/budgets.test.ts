@@ -6,7 +6,19 @@ import { toUsd } from '../../../src/platform/money.ts';
 import { type Credential, startServer, type TestServer } from '../../kit/server.ts';
 import { chunk, connectProviders, events, startUpstream, type Upstream } from '../../kit/upstream.ts';
 import { executeWith } from '../execute.ts';
-import { BUDGET, budgets, newKey, newUser, type Person, set, spend, startTill, trySet } from './kit.ts';
+import {
+  BUDGET,
+  budgets,
+  deleteBudgets,
+  newKey,
+  newUser,
+  type Person,
+  post,
+  set,
+  spend,
+  startTill,
+  trySet,
+} from './kit.ts';
 
 let server: TestServer;
 let upstreams: { shaky: Upstream; till: Upstream };
@@ -32,7 +44,7 @@ afterAll(async () => {
   await upstreams.till.close();
 });
 
-afterEach(() => server.services.prisma.budget.deleteMany());
+afterEach(() => deleteBudgets(server));
 
 /** What the request log says was spent. */
 async function ledger(table: 'completions' | 'attempts', where: string, ...values: unknown[]): Promise<string> {
@@ -98,24 +110,22 @@ describe('what is spent', () => {
     expect(await of({ scope: 'EVERYTHING', period: 'TOTAL' })).toBe(await ledger('attempts', 'true'));
   });
 
-  it('counts in the period of admission', async () => {
-    const { pool } = server.services;
-    const everything = await set(server, { limit: '1', scope: 'EVERYTHING', period: 'DAILY' });
-    const total = await set(server, { limit: '1', scope: 'EVERYTHING', period: 'TOTAL' });
-    expect(everything.spent).toBe(total.spent);
-    // An hour that is over when today begins, and the first one of tomorrow.
-    await pool.query(`
-      INSERT INTO rollups
-      SELECT (jsonb_populate_record(rollups, jsonb_build_object('bucket', day + "offset", 'cost', microdollars * 1000000))).*
-      FROM (SELECT rollups FROM rollups JOIN rollup_series ON id = series_id
-          WHERE grain = 'HOUR' AND subject = 'COMPLETION' LIMIT 1) AS one,
-        (SELECT date_trunc('day', now(), 'UTC') AS day) AS today,
-        (VALUES (interval '-1 hour', 30), (interval '24 hours', 500)) AS more ("offset", microdollars)`);
-    const [today, ever] = await budgets(server);
-    expect(today?.spent).toBe(everything.spent);
-    expect(Number(ever?.spent)).toBeCloseTo(Number(total.spent) + 0.00053, 12);
-    await pool.query(`DELETE FROM rollups WHERE bucket < date_trunc('day', now(), 'UTC')
-      OR bucket >= date_trunc('day', now(), 'UTC') + interval '24 hours'`);
+  it('counts in the period of admission, whether the budget was set before or after', async () => {
+    const daily = { limit: '1', scope: 'EVERYTHING', period: 'DAILY' };
+    const total = { limit: '1', scope: 'EVERYTHING', period: 'TOTAL' };
+    const [today, ever] = [await set(server, daily), await set(server, total)];
+    expect(today.spent).toBe(ever.spent);
+    // In the last hour before today, and in the first one of tomorrow.
+    const midnight = Date.parse(today.periodStartsAt ?? '');
+    await post(server, midnight - 1, 30);
+    await post(server, midnight + 24 * 3_600_000, 500);
+    const inAll = await ledger('attempts', 'true');
+    expect(Number(inAll) - Number(ever.spent)).toBeCloseTo(0.00053, 12);
+    expect(await budgets(server)).toMatchObject([{ spent: today.spent }, { spent: inAll }]);
+    await remove(today.id);
+    await remove(ever.id);
+    expect(await set(server, daily)).toMatchObject({ spent: today.spent });
+    expect(await set(server, total)).toMatchObject({ spent: inAll });
   });
 
   it('of any number of budgets is read by one statement', async () => {
@@ -129,7 +139,7 @@ describe('what is spent', () => {
       expect(errors).toBeUndefined();
       counts.push((data as { budgets: object[] }).budgets.length, statements.length - before);
     }
-    expect(statements.filter((sql) => sql.includes('rollups'))).toHaveLength(3);
+    expect(statements.filter((sql) => sql.includes('FROM budgets'))).toHaveLength(3);
     expect(counts).toEqual([2, 2, 4, 2, 6, 2]);
     await prisma.$disconnect();
   });
@@ -144,7 +154,14 @@ describe('setBudget', () => {
     );
     expect(budget).toMatchObject({
       ...{ name: null, scope: 'USER', subject: 'ann@example.com', subjectId: ann.id, period: 'MONTHLY', limit: '2.5' },
-      ...{ enforcement: 'SOFT', thresholds: [50, 80, 100], crossedThresholds: [], isExceeded: false, version: 1 },
+      ...{
+        enforcement: 'HARD',
+        held: '0',
+        thresholds: [50, 80, 100],
+        crossedThresholds: [],
+        isExceeded: false,
+        version: 1,
+      },
       ...{ periodStartsAt: rows[0]?.start.toISOString(), resetsAt: rows[0]?.end.toISOString() },
     });
     expect(Number(budget.spent) + Number(budget.remaining)).toBeCloseTo(2.5, 12);
@@ -228,6 +245,68 @@ describe('setBudget', () => {
   });
 });
 
+describe('a hard budget', () => {
+  it('shows what is set aside, and has a new limit at once, also one below what is spent', async () => {
+    const budget = await set(server, { limit: '1' }, ann);
+    const { spent } = budget;
+    await post(server, Date.now(), 500_000, { userId: ann.id });
+    const holder = await lease(budget.id, '300000000000');
+    const used = Number(spent) + 0.8;
+    const now = async () => (await budgets(server, ann))[0];
+    expect(await now()).toMatchObject({ held: '0.3', isExceeded: false });
+    expect(Number((await now())?.remaining)).toBeCloseTo(1 - used, 12);
+    expect((await set(server, { limit: '2' }, ann)).id).toBe(budget.id);
+    expect(Number((await now())?.remaining)).toBeCloseTo(2 - used, 12);
+    await addToLease(budget.id, holder, 1n);
+    expect(await set(server, { limit: '0.5' }, ann)).toMatchObject({
+      ...{ held: '0.300000000001', remaining: '0', isExceeded: true, crossedThresholds: [50, 80, 100] },
+    });
+    await expect(addToLease(budget.id, holder, 1n)).rejects.toThrow('would exceed the limit 500000000000');
+    expect(await now()).toMatchObject({ held: '0.300000000001' });
+  });
+
+  it('that becomes a soft one, and a hard one again, keeps what is spent', async () => {
+    await post(server, Date.now(), 70, { userId: ben.id });
+    const hard = await set(server, { limit: '1' }, ben);
+    const soft = await set(server, { limit: '1', enforcement: 'SOFT' }, ben);
+    await post(server, Date.now(), 30, { userId: ben.id });
+    const again = await set(server, { limit: '1', enforcement: 'HARD' }, ben);
+    expect([hard.enforcement, soft.enforcement, again.enforcement]).toEqual(['HARD', 'SOFT', 'HARD']);
+    expect(soft.spent).toBe(hard.spent);
+    expect(Number(again.spent) - Number(hard.spent)).toBeCloseTo(0.00003, 12);
+    expect(again).toMatchObject({ id: hard.id, version: 3 });
+  });
+
+  it('takes its leases with it when it is deleted, and leaves the ledger as it is', async () => {
+    const { id } = await set(server, { limit: '1' }, ann);
+    await lease(id, '1');
+    const before = await ledger('attempts', 'true');
+    await remove(id, ann);
+    const { rows } = await server.services.pool.query('SELECT FROM allowances UNION ALL SELECT FROM leases');
+    expect(rows).toEqual([]);
+    await post(server, Date.now(), 5, { userId: ann.id });
+    expect(Number(await ledger('attempts', 'true')) - Number(before)).toBeCloseTo(0.000005, 12);
+  });
+
+  it('is set and deleted on end while its spending is posted, and nobody waits in a circle', async () => {
+    let isOver = false;
+    const posting = (async () => {
+      while (!isOver) await post(server, Date.now(), 1, { userId: ann.id });
+    })();
+    const change = async (credential: Credential | undefined, input: object) => {
+      for (let turn = 0; turn < 8; turn++) {
+        const { id } = await set(server, { limit: `${turn + 1}`, ...input }, credential);
+        if (turn % 3 === 2) await remove(id, credential);
+      }
+    };
+    await Promise.all([change(ann, {}), change(undefined, { scope: 'EVERYTHING' }), change(ben, { period: 'TOTAL' })]);
+    isOver = true;
+    await posting;
+    const [anns] = await budgets(server, ann);
+    expect(anns?.spent).toBe(await ledger('completions', 'user_id = $1', ann.id));
+  });
+});
+
 describe('a user', () => {
   it('sets, sees and deletes budgets on themselves and their keys', async () => {
     const mine = await set(server, { limit: '1', subject: 'Ann@Example.com' }, ann);
@@ -287,4 +366,25 @@ it('keeps a budget of what is gone, without its name', async () => {
 async function eventSeq(): Promise<string> {
   const { rows } = await server.services.pool.query<{ seq: string }>('SELECT seq::text FROM event_head');
   return rows[0]?.seq ?? '';
+}
+
+/** Leases money of a budget to a process. */
+async function lease(budgetId: string, picodollars: string): Promise<string> {
+  const { pool } = server.services;
+  const holder = uuidv7();
+  await pool.query(`INSERT INTO lease_holders (id, server_id) VALUES ($1, 'one')`, [holder]);
+  await pool.query(
+    `INSERT INTO leases (allowance_id, holder_id, amount) SELECT id, $2, 0 FROM allowances WHERE budget_id = $1`,
+    [budgetId, holder],
+  );
+  await addToLease(budgetId, holder, BigInt(picodollars));
+  return holder;
+}
+
+async function addToLease(budgetId: string, holder: string, picodollars: bigint): Promise<void> {
+  await server.services.pool.query(
+    `WITH leased AS (UPDATE allowances SET leased = leased + $3::numeric WHERE budget_id = $1 RETURNING id)
+     UPDATE leases SET amount = amount + $3::numeric FROM leased WHERE allowance_id = id AND holder_id = $2`,
+    [budgetId, holder, picodollars.toString()],
+  );
 }

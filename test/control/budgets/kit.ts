@@ -1,6 +1,12 @@
 import { expect } from 'vitest';
 import { changeAccounts } from '../../../src/control/accounts/change-accounts.ts';
+import { queryIn } from '../../../src/control/schema/change-configuration.ts';
+import { changeRules } from '../../../src/gateway/allowances/change-rules.ts';
+import { postBatch } from '../../../src/gateway/ledger/post.ts';
+import type { Intent } from '../../../src/gateway/ledger/records.ts';
 import { hashApiKey } from '../../../src/platform/crypto.ts';
+import { picodollars } from '../../../src/platform/money.ts';
+import { intent, settlement, totals } from '../../gateway/ledger/kit.ts';
 import { until } from '../../kit/eventually.ts';
 import type { Credential, TestServer } from '../../kit/server.ts';
 import { json, startUpstream, type Upstream, whole } from '../../kit/upstream.ts';
@@ -13,10 +19,12 @@ export interface Budget {
   subjectId: string | null;
   period: string;
   limit: string;
+  enforcement: string;
   thresholds: number[];
   periodStartsAt: string | null;
   resetsAt: string | null;
   spent: string;
+  held: string;
   remaining: string;
   percentUsed: number;
   crossedThresholds: number[];
@@ -24,7 +32,7 @@ export interface Budget {
   version: number;
 }
 
-export const BUDGET = `id name scope subject subjectId period limit enforcement thresholds periodStartsAt resetsAt spent
+export const BUDGET = `id name scope subject subjectId period limit enforcement thresholds periodStartsAt resetsAt spent held
   remaining percentUsed crossedThresholds isExceeded version createdAt updatedAt`;
 const SET = `mutation($input: SetBudgetInput!) { setBudget(input: $input) {
   __typename ... on SetBudgetSuccess { budget { ${BUDGET} } } ... on Error { code message } } }`;
@@ -108,6 +116,40 @@ export async function spend(server: TestServer, microdollars: number, credential
   );
   expect(errors).toEqual([]);
   expect(data.complete).toMatchObject({ __typename: 'Completion' });
+}
+
+/**
+ * Puts a completion of one attempt on the ledger as a drain does, as if it had been admitted at that time.
+ * @param at milliseconds since 1970
+ */
+export async function post(
+  { services }: TestServer,
+  at: number,
+  microdollars: number,
+  origin: Partial<Intent['origin']> = {},
+  changes: Partial<Intent> = {},
+): Promise<void> {
+  const of = intent({ startedAt: at, ...changes }, { startedAt: at, ...origin });
+  const { attempt, completion } = settlement(of, { cost: picodollars(BigInt(microdollars) * 1_000_000n) });
+  if (!completion) throw new Error('It has ended.');
+  const client = await services.pool.connect();
+  try {
+    await postBatch(client, 'another server', totals(), {
+      attempts: [{ intent: of, outcome: attempt }],
+      completions: [{ origin: of.origin, outcome: completion, attemptCount: 1 }],
+      ...{ prices: [], facts: [], position: { segment: 1, offset: 0 } },
+    });
+  } finally {
+    client.release();
+  }
+}
+
+/** Deletes all budgets, past the API; a drain that posts meanwhile is waited for. */
+export async function deleteBudgets({ services }: TestServer): Promise<void> {
+  await services.prisma.$transaction(async (tx) => {
+    await changeRules(queryIn(tx));
+    await tx.budget.deleteMany();
+  });
 }
 
 export interface Told {

@@ -8,12 +8,14 @@ import { startPeer, startServer, type TestServer } from '../../kit/server.ts';
 import { connectProviders, type Upstream } from '../../kit/upstream.ts';
 import {
   budgets,
+  deleteBudgets,
   type Follower,
   follow,
   newKey,
   newUser,
   type Person,
-  set,
+  post,
+  set as setAny,
   spend,
   startTill,
   story,
@@ -32,13 +34,16 @@ beforeAll(async () => {
   till = await startTill();
   await connectProviders(server, { till });
 });
-afterEach(() => server.services.prisma.budget.deleteMany());
+afterEach(() => deleteBudgets(server));
 afterAll(async () => {
   await server.close();
   await till.close();
 });
 
 const somebody = (): Promise<Person> => newUser(server, `user${++users}@example.com`);
+
+/** Of these budgets more may be spent than there is. */
+const set = (at: TestServer, input: object, by?: Person) => setAny(at, { enforcement: 'SOFT', ...input }, by);
 
 /** Spends, and waits until the follower was told of it. */
 async function spendAndHear(follower: Follower, microdollars: number, by: Person): Promise<void> {
@@ -104,6 +109,21 @@ describe('a subscriber', () => {
       'SET 0.9',
       'THRESHOLD_CROSSED 50 0.9',
     ]);
+    follower.stop();
+  });
+
+  it('is told the thresholds of a hard budget like those of others, and what was spent above it', async () => {
+    const ann = await somebody();
+    const follower = await follow(server, ann);
+    const { id } = await setAny(server, { limit: '1', enforcement: 'HARD' }, ann);
+    for (const microdollars of [700_000, 500_000]) {
+      const told = follower.events.length;
+      await post(server, Date.now(), microdollars, { userId: ann.id });
+      await until(() => follower.events.slice(told).some(({ reason }) => reason === 'SPENT'), 'what was spent');
+    }
+    const expected = ['SET 0', 'SPENT 0.7', 'THRESHOLD_CROSSED 50 0.7', 'SPENT 1.2'];
+    expect(story(follower, id).slice(0, 4)).toEqual(expected);
+    expect(thresholdsTold(follower, id)).toEqual([50, 80, 100]);
     follower.stop();
   });
 
@@ -192,11 +212,11 @@ describe('the watcher', () => {
     const { pool } = server.services;
     const follower = await follow(server, ann);
     const { id } = await set(server, { limit: '1' }, ann);
-    await pool.query('ALTER TABLE budgets RENAME TO budgets_away');
+    await pool.query('ALTER TABLE budgets RENAME COLUMN seen_spent TO seen_spent_away');
     await spend(server, 600_000, ann);
     await server.services.ledger.drained();
     await sleep(TWO_LOOKS_MS);
-    await pool.query('ALTER TABLE budgets_away RENAME TO budgets');
+    await pool.query('ALTER TABLE budgets RENAME COLUMN seen_spent_away TO seen_spent');
     await until(() => follower.events.length === 3, 'what was spent meanwhile');
     expect(story(follower, id)).toEqual(['SET 0', 'SPENT 0.6', 'THRESHOLD_CROSSED 50 0.6']);
     follower.stop();

@@ -11,7 +11,7 @@ import {
 import { OpenCompletions } from '../../../src/gateway/ledger/open-completions.ts';
 import { priceVersion } from '../../../src/gateway/ledger/prices.ts';
 import { picodollars } from '../../../src/platform/money.ts';
-import { cached, DECISION, intent, outcome, settlement } from './kit.ts';
+import { cached, DECISION, HOLD, intent, outcome, settlement } from './kit.ts';
 
 const text = fc.string({ unit: 'grapheme', maxLength: 60 }).filter((value) => !value.includes('\0'));
 const money = fc.option(fc.bigInt({ min: 0n, max: 2n ** 63n - 1n }).map(picodollars));
@@ -26,15 +26,22 @@ const decision = fc.option(
   }),
 );
 const target = fc.option(fc.uuid({ version: 7 }));
+const hold = fc.option(
+  fc.record({
+    holderId: fc.uuid({ version: 7 }),
+    allowanceIds: fc.array(fc.uuid({ version: 7 }), { maxLength: 20 }),
+    amount: fc.bigInt({ min: 0n, max: 2n ** 63n - 1n }).map(picodollars),
+  }),
+);
 
 describe('the codec of journal records', () => {
   it('gives an intent back as it was', () => {
     fc.assert(
       fc.property(
-        ...([text, fc.dictionary(text, text, { maxKeys: 10 }), money, decision, target] as const),
-        (name, tags, cost, made, targetId) => {
+        ...([text, fc.dictionary(text, text, { maxKeys: 10 }), money, decision, target, hold] as const),
+        (name, tags, cost, made, targetId, held) => {
           const written = intent(
-            { model: name, estimate: { inputTokens: 5, cost }, maxLiability: cost, targetId },
+            { model: name, estimate: { inputTokens: 5, cost }, maxLiability: cost, targetId, hold: held },
             { requestedModel: name, tags, configVersion: 2n ** 60n, decision: made },
           );
           expect(decodeEntry(encodeIntent(written))).toEqual({ kind: 'INTENT', intent: written });
@@ -149,11 +156,13 @@ describe('the codec of journal records', () => {
     expect(old(null, 10)).toMatchObject({ cost: null, costSource: null });
   });
 
-  it('reads intents and ends from before there were decisions, variants and cached answers', () => {
-    const written = intent({ targetId: intent().attemptId }, { decision: DECISION });
+  it('reads intents and ends from before there were decisions, variants, cached answers and holds', () => {
+    const written = intent({ targetId: intent().attemptId, hold: HOLD }, { decision: DECISION });
     const old = (json: string, members: number) => JSON.stringify(JSON.parse(json).slice(0, -members));
-    const plain = { ...written, targetId: null, origin: { ...written.origin, decision: null } };
-    expect(decodeEntry(old(encodeIntent(written), 2))).toEqual({ kind: 'INTENT', intent: plain });
+    const unheld = { ...written, hold: null };
+    expect(decodeEntry(old(encodeIntent(written), 1))).toEqual({ kind: 'INTENT', intent: unheld });
+    const plain = { ...unheld, targetId: null, origin: { ...written.origin, decision: null } };
+    expect(decodeEntry(old(encodeIntent(written), 3))).toEqual({ kind: 'INTENT', intent: plain });
     const [kind, id, number, attempt, completion] = JSON.parse(
       encodeSettlement(settlement(written, {}, { isCached: true })),
     );
@@ -188,5 +197,7 @@ describe('the codec of journal records', () => {
   it('refuses an intent whose id is not a UUID, before anything is dispatched', () => {
     expect(() => encodeIntent(intent({ providerId: 'openai' }))).toThrow('"openai" is not a UUID');
     expect(() => encodeIntent(intent({}, { userId: '1' }))).toThrow(TypeError);
+    expect(() => encodeIntent(intent({ hold: { ...HOLD, holderId: 'me' } }))).toThrow(TypeError);
+    expect(() => encodeIntent(intent({ hold: { ...HOLD, allowanceIds: ['mine'] } }))).toThrow(TypeError);
   });
 });

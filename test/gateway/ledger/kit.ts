@@ -10,6 +10,7 @@ import type {
   AttemptOutcome,
   CompletionOrigin,
   CompletionOutcome,
+  Hold,
   Intent,
   Settlement,
 } from '../../../src/gateway/ledger/records.ts';
@@ -129,6 +130,8 @@ export function cached(
   if (!completion) throw new Error('It has ended.');
   return { origin: of.origin, outcome: { ...completion, isCached: true, cost: picodollars(0n), ...changes } };
 }
+
+export const HOLD: Hold = { holderId: uuidv7(), allowanceIds: [uuidv7(), uuidv7()], amount: picodollars(7_000n) };
 
 export const DECISION: Decision = {
   candidates: 'c'.repeat(64),

@@ -30,6 +30,7 @@ function optionsFor(database: LedgerDatabase, changes: Partial<LedgerOptions> = 
     clusterId,
     connection,
     fsync: false,
+    maxBytes: 1 << 30,
     timeZone: 'UTC',
     log,
     ...changes,

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import type { Intent, RequestStatus, Settlement } from '../../../src/gateway/ledger/records.ts';
 import { uuidv7 } from '../../../src/platform/ids.ts';
 import { picodollars } from '../../../src/platform/money.ts';
-import { cached, DECISION, intent, outcome, settlement } from './kit.ts';
+import { cached, DECISION, HOLD, intent, outcome, settlement } from './kit.ts';
 
 /** What is written into a journal for one completion. */
 export interface JournaledCompletion {
@@ -29,6 +29,7 @@ export function randomCompletions(count: number, seed: number): JournaledComplet
     failures: fc.integer({ min: 0, max: 2 }),
     variants: fc.array(fc.constantFrom(...variants), { minLength: 3, maxLength: 3 }),
     decision: fc.constantFrom(DECISION, null),
+    hold: fc.constantFrom(HOLD, null),
     isCached: fc.integer({ min: 0, max: 9 }).map((number) => number === 0),
   });
   return fc.sample(completion, { numRuns: count, seed }).map((random) => {
@@ -43,7 +44,7 @@ export function randomCompletions(count: number, seed: number): JournaledComplet
       // Later ones may begin in a minute after that of the completion.
       const startedAt = random.startedAt + index * 40_000;
       const targetId = random.variants[index] ?? null;
-      return { ...intent({ number: index + 1, startedAt, model: random.model, targetId }), origin };
+      return { ...intent({ number: index + 1, startedAt, model: random.model, targetId, hold: random.hold }), origin };
     });
     const { status, latencyMs, firstToken } = random;
     const cost = random.cost === null ? null : picodollars(random.cost);

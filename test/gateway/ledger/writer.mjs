@@ -7,7 +7,16 @@ import { createLog } from '../../../dist/platform/log.js';
 
 const { directory, serverId, clusterId, connection, fsync } = JSON.parse(process.argv[2]);
 const log = createLog({ logLevel: 'silent' });
-const ledger = await openLedger({ directory, serverId, clusterId, connection, fsync, timeZone: 'UTC', log });
+const ledger = await openLedger({
+  directory,
+  serverId,
+  clusterId,
+  connection,
+  fsync,
+  maxBytes: 1 << 30,
+  timeZone: 'UTC',
+  log,
+});
 const say = (line) => writeSync(1, `${line}\n`);
 const providerId = uuidv7();
 const usage = {
@@ -39,6 +48,7 @@ function makeIntent(origin, number, price) {
     priceVersionId: price.id,
     estimate: { inputTokens: 5, cost: 50n },
     maxLiability: 500n,
+    hold: null,
   };
 }
 

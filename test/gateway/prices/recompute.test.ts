@@ -37,6 +37,7 @@ it('a cost is what its row and the price that the row names make, after the jour
     clusterId,
     connection,
     fsync: false,
+    maxBytes: 1 << 30,
     timeZone: 'UTC',
     log,
   };

@@ -38,6 +38,8 @@ const ACCESS: Record<string, Scope> = {
   'Query.budget': 'user',
   'Query.usageEvents': 'user',
   'Query.unpricedUsage': 'admin',
+  'Query.credits': 'user',
+  'Query.creditHistory': 'user',
   'Query.route': 'admin',
   'Query.routes': 'admin',
   'Query.explainRoute': 'admin',
@@ -63,6 +65,7 @@ const ACCESS: Record<string, Scope> = {
   'Mutation.deleteMyProviderKey': 'user',
   'Mutation.setBudget': 'user',
   'Mutation.deleteBudget': 'user',
+  'Mutation.grantCredits': 'admin',
   'Mutation.createModel': 'admin',
   'Mutation.updateModel': 'admin',
   'Mutation.deleteModel': 'admin',
@@ -162,7 +165,8 @@ async function fingerprint() {
   const { rows } = await server.services.pool.query(
     `SELECT (SELECT version FROM configuration), (SELECT revision FROM accounts_head), (SELECT count(*) FROM api_keys),
             (SELECT count(*) FROM completions), (SELECT seq FROM event_head), (SELECT count(*) FROM budgets),
-            (SELECT count(*) FROM user_provider_keys), (SELECT count(*) FROM comparisons), (SELECT seq FROM ledger_head)`,
+            (SELECT count(*) FROM user_provider_keys), (SELECT count(*) FROM comparisons),
+            (SELECT seq FROM ledger_head), (SELECT count(*) FROM credit_grants)`,
   );
   return rows;
 }

@@ -268,15 +268,19 @@ subscription FollowRequests {
     name: 'budgets',
     title: 'Budgets',
     isTab: true,
-    query: `mutation SetBudget {
+    query: `# SOFT only tells when thresholds are crossed. With
+# HARD, nothing is sent that might not fit.
+
+mutation SetBudget {
   setBudget(input: {
     scope: EVERYTHING
     limit: "25"
     period: MONTHLY
+    enforcement: SOFT
     thresholds: [50, 80, 100]
   }) {
     ... on SetBudgetSuccess {
-      budget { id limit spent remaining resetsAt }
+      budget { id limit spent held remaining resetsAt }
     }
     ... on ValidationError {
       issues { path message }
@@ -292,6 +296,7 @@ query Budgets {
     period
     limit
     spent
+    held
     remaining
     percentUsed
   }
@@ -341,6 +346,38 @@ query UsageEvents {
 
 query UnpricedUsage {
   unpricedUsage { provider model attempts events }
+}
+`,
+  },
+  {
+    name: 'credits',
+    title: 'Credits',
+    isTab: false,
+    query: `# A prepaid balance. From the first grant on it
+# limits what the user's completions may cost.
+
+mutation GrantCredits {
+  grantCredits(input: {
+    userId: "ann@example.com"
+    amount: "20"
+    note: "Welcome"
+  }) {
+    ... on GrantCreditsSuccess {
+      credits { granted spent balance remaining }
+    }
+    ... on ValidationError {
+      issues { path message }
+    }
+    ... on Error { code message }
+  }
+}
+
+query MyCredits {
+  credits { granted spent held balance }
+  creditHistory(first: 20) {
+    nodes { at kind amount note model requestId }
+    pageInfo { hasNextPage endCursor }
+  }
 }
 `,
   },
