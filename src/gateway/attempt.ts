@@ -71,7 +71,7 @@ export class Attempt {
       model: model.name,
       priceVersionId: this.price?.id ?? null,
       estimate: estimateInput(bytes.length, this.price),
-      maxLiability: worst && (worst.outputTokens !== null || held) ? costOfWorst(bounded(worst)) : null,
+      maxLiability: held?.hold.amount ?? (worst && worst.outputTokens !== null ? costOfWorst(bounded(worst)) : null),
       hold: held?.hold ?? null,
     };
     const { inputTokens } = this.intent.estimate;

@@ -14,7 +14,7 @@ const MIDNIGHT_GRACE_MS = 1_000;
 
 /**
  * Tells subscribers what is spent of budgets and which thresholds that crosses. Runs on every server; one at a time
- * looks, after commits of the ledger and at midnight UTC. The ledger is the truth, so what a look misses, because
+ * looks, after commits of the ledger and at midnight. The ledger is the truth, so what a look misses, because
  * Postgres is away or the server stops, the next one tells.
  */
 export class BudgetWatcher {

@@ -11,7 +11,7 @@ import { visibleOwner } from '../schema/owners.ts';
 import { parseInput } from '../schema/parse-input.ts';
 import { type LoggedEvent, readEvents, type Selection } from './event-rows.ts';
 import { UsageEventType } from './event-type.ts';
-import { findProvider } from './find-called.ts';
+import { slugsOf } from './find-called.ts';
 import { LIMITS } from './input.ts';
 
 const UsageEventFilterInput = builder.inputType('UsageEventFilter', {
@@ -84,7 +84,7 @@ function selectionOf({ snapshots }: Pick<Services, 'snapshots'>, caller: Caller,
   const require = (sql: string, value: unknown) => parts.push(sql.replace('?', `$${values.push(value)}`));
   const owner = visibleOwner(caller, userId ?? null);
   if (owner) require('e.user_id = ?::uuid', owner.toLowerCase());
-  if (provider) require('e.provider_slug = ?', findProvider(snapshots.current, provider)?.slug ?? storable(provider));
+  if (provider) require('e.provider_slug = ANY(?)', slugsOf(snapshots.current, provider));
   if (model) require('e.model = ?', storable(model));
   if (from) {
     require('e.occurred_at >= ?', from);

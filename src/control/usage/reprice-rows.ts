@@ -12,8 +12,8 @@ import {
 /** What is looked at to be priced again. */
 export interface Wanted {
   span: UseSpan;
-  /** Slug of the provider, or the name that was reported. Null: all. */
-  provider: string | null;
+  /** Slugs of the provider, and the name that was reported. Null: all. */
+  providers: readonly string[] | null;
   /** Null: all. */
   model: string | null;
   /** Also what has a price. */
@@ -58,9 +58,9 @@ export function readEventPlaces(
   return read(pool, 'a.id, a.occurred_at AS at FROM usage_events a', parts, order);
 }
 
-function named({ provider, model }: Wanted, ofModel: string): UseCondition[] {
+function named({ providers, model }: Wanted, ofModel: string): UseCondition[] {
   return [
-    ...(provider === null ? [] : [{ sql: 'a.provider_slug = ?', values: [provider] }]),
+    ...(providers === null ? [] : [{ sql: 'a.provider_slug = ANY(?)', values: [providers] }]),
     ...(model === null ? [] : [{ sql: ofModel, values: [model] }]),
   ];
 }

@@ -3,7 +3,7 @@ import { type Caller, isAdmin } from '../../gateway/admission/caller.ts';
 import { SpendingPoster } from '../../gateway/allowances/post-spending.ts';
 import { spendingOfEvent } from '../../gateway/ledger/correct.ts';
 import type { Correction } from '../../gateway/ledger/effective.ts';
-import { type Entries, noEntries, postEntries } from '../../gateway/ledger/entries.ts';
+import { type Entries, noEntries, postEntries, postSpendings } from '../../gateway/ledger/entries.ts';
 import { lockHead } from '../../gateway/ledger/post.ts';
 import { SeriesIds, seriesOfUsage } from '../../gateway/ledger/series.ts';
 import { inTransaction } from '../../platform/database/transaction.ts';
@@ -60,13 +60,14 @@ export async function trackUsage(
       const entries = entriesOf(usage.filter((one) => !isDuplicate(one)));
       const evidence = events.map((event) => (isEvidence(event) ? event : null));
       const resolutions = await resolveAttempts(client, snapshots.current, account.id, evidence, entries);
-      const seq = await postEntries(client, new SpendingPoster(settings.timeZone), head, entries);
+      const seq = await postEntries(client, head, entries);
       const eventOf = await readLogged(client, usage.map(idOf));
       const resolutionOf = await readResolutions(client, resolutions);
       const results = prepared.map((one, index): TrackedEvent => {
         if (!one) return { event: null, ...resolutionOf(resolutions[index]) };
         return { event: eventOf(idOf(one)), correction: null, isDuplicate: isDuplicate(one) };
       });
+      await postSpendings(client, new SpendingPoster(settings.timeZone), head, entries);
       return { seq, results };
     });
   });

@@ -3,7 +3,7 @@ import { LIMITS } from './input.ts';
 import type { UseSpan } from './span.ts';
 
 /** Ids carry the time at which they were made; a row's own time is at most this far from it. */
-const CLOCK_MARGIN_MS = 60_000;
+export const CLOCK_MARGIN_MS = 60_000;
 
 /** An SQL condition on rows `a`, in which each `?` is the next value. */
 export interface UseCondition {

@@ -61,15 +61,14 @@ export function noEntries(): Entries {
 }
 
 /**
- * Writes entries, as the last thing of a transaction that holds the ledger's head. As many statements for one as for a
- * thousand.
+ * Writes entries, in a transaction that holds the ledger's head; `postSpendings` is to follow. As many statements for one
+ * as for a thousand.
  * @returns the latest `seq`
  */
 export async function postEntries(
   client: pg.ClientBase,
-  spending: SpendingPoster,
-  { seq: before, budgetsVersion }: LedgerHead,
-  { events, corrections, prices, sums, differences, spendings }: Entries,
+  { seq: before }: LedgerHead,
+  { events, corrections, prices, sums, differences }: Entries,
 ): Promise<bigint> {
   let seq = before;
   const insert = async (statement: string, rows: readonly unknown[]) => {
@@ -92,8 +91,17 @@ export async function postEntries(
   if (seq === before) return seq;
   await addRollups(client, foldRollups(sums, differences));
   await advanceHead(client, seq);
-  await spending.post(client, spendings, budgetsVersion);
   return seq;
+}
+
+/** Counts them in budgets and credits, as the last thing of the transaction: from here on allowances are locked. */
+export async function postSpendings(
+  client: pg.ClientBase,
+  spending: SpendingPoster,
+  { budgetsVersion }: LedgerHead,
+  { spendings }: Entries,
+): Promise<void> {
+  if (spendings.length > 0) await spending.post(client, spendings, budgetsVersion);
 }
 
 const INSERT_EVENTS = insertRows('usage_events', USAGE_EVENT_COLUMNS);

@@ -1,13 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Finding, reconcile } from '../../../src/control/reconciliation/reconciliation.ts';
 import { deleteOldRows } from '../../../src/gateway/ledger/retention.ts';
-import { uuidv7 } from '../../../src/platform/ids.ts';
 import { createLog } from '../../../src/platform/log.ts';
-import { startServer, type TestServer } from '../../kit/server.ts';
+import { ADMIN, startServer, type TestServer } from '../../kit/server.ts';
 import { type Answer, chunk, connectProviders, events, json, startUpstream, whole } from '../../kit/upstream.ts';
 
 let server: TestServer;
-let admin: string;
 const closers: (() => Promise<void>)[] = [];
 
 /** Answers these in turn, over and over. */
@@ -36,18 +34,11 @@ beforeAll(async () => {
   );
   closers.push(() => server.close(), failing.close, steady.close);
   await connectProviders(server, { failing, steady }, { failing: ['3', '15'] });
-  admin = (await server.services.prisma.user.findFirstOrThrow()).id;
   for (const scope of [{ scope: 'EVERYTHING' }, { scope: 'USER' }, { scope: 'PROVIDER', subject: 'steady' }])
     for (const period of ['DAILY', 'TOTAL'])
       await must('setBudget', 'SetBudgetInput', { ...scope, period, limit: '100', enforcement: 'SOFT' });
   await must('updateRoute', 'UpdateRouteInput', { id: 'default', cacheTtlSeconds: 600 });
-  await sql(`INSERT INTO allowances (id, kind, user_id, starts_at, "limit") VALUES ($1, 'CREDITS', $2, now(), 7000)`, [
-    uuidv7(),
-    admin,
-  ]);
-  for (const amount of [10_000, -3_000])
-    await sql('INSERT INTO credit_grants (id, user_id, amount) VALUES ($1, $2, $3)', [uuidv7(), admin, amount]);
-  await sql('UPDATE ledger_head SET budgets_version = budgets_version + 1');
+  for (const amount of ['5', '-2']) await must('grantCredits', 'GrantCreditsInput', { userId: ADMIN.email, amount });
   for (let round = 0; round < 12; round += 1) await send({ stream: round % 2 === 0, seed: round % 10 });
   await server.services.ledger.drained();
   const used = { inputTokens: 1_000, outputTokens: 10 };

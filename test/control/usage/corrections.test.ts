@@ -1,6 +1,7 @@
 import type { QueryResultRow } from 'pg';
 import { afterAll, beforeEach, expect, test } from 'vitest';
 import { readVariantSamples } from '../../../src/control/experiments/variant-samples.ts';
+import { repriceUsage } from '../../../src/control/usage/reprice.ts';
 import type { Usage } from '../../../src/gateway/ledger/prices.ts';
 import { uuidv7 } from '../../../src/platform/ids.ts';
 import { type Credential, startServer, type TestServer } from '../../kit/server.ts';
@@ -192,6 +193,40 @@ test('several at once price the same usage again once', async () => {
   expect(all.reduce((sum, { events }) => sum + events, 0)).toBe(700);
   const { rows } = await server.services.pool.query('SELECT count(*)::int FROM corrections');
   expect(rows).toEqual([{ count: 701 }]);
+  await expectAgreement(server);
+});
+
+test('a call looks at so many, says where to go on, and there the rest is done', async () => {
+  const now = Date.now();
+  const reported = Array.from({ length: 520 }, (_, index) =>
+    event({ model: 'free-of-price', timestamp: new Date(now - 3_600_000 + index * 5_000) }),
+  );
+  await track(server, reported);
+  await setPrice(server, 'free-of-price', '1');
+  const account = await server.services.prisma.user.findFirstOrThrow({ where: { role: 'ADMIN' } });
+  const who = {
+    caller: { kind: 'USER' as const, account, expiresAt: now + 60_000 },
+    signal: new AbortController().signal,
+  };
+  const range = { to: new Date(now), isDryRun: false };
+  const from = new Date(now - 86_400_000);
+  const first = await repriceUsage(server.services, who, { ...range, from }, 500);
+  expect(first.tally.lines).toMatchObject([{ events: 500 }]);
+  const second = await repriceUsage(server.services, who, { ...range, from: first.moreFrom as Date }, 500);
+  expect(second.tally.lines).toMatchObject([{ events: 20 }]);
+  expect(second.moreFrom).toBeNull();
+  await expectAgreement(server);
+});
+
+test('a name that was reported is priced once a provider has it, and found by it all the while', async () => {
+  await track(server, [event({ provider: 'New Shop', model: 'gpt-4.1' })]);
+  await server.query(
+    `mutation { createProvider(input: { name: "New Shop", slug: "new", baseUrl: "https://api.openai.com/v1" }) { __typename } }`,
+  );
+  expect(await reprice(server, { provider: 'New Shop', isDryRun: false })).toMatchObject({
+    events: 1,
+    lines: [{ provider: 'New Shop', model: 'gpt-4.1' }],
+  });
   await expectAgreement(server);
 });
 

@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { trackUsage } from '../../../src/control/usage/track.ts';
+import { AuthenticationError } from '../../../src/platform/errors.ts';
 import { startServer, type TestServer } from '../../kit/server.ts';
 import { newKey, newUser, type Person, set } from '../budgets/kit.ts';
 import { countingPool, executeWith } from '../execute.ts';
@@ -156,6 +158,17 @@ test('evidence for an attempt is for admins, and nothing happens otherwise', asy
   const refused = await tryTrack(server, [event(), event({ attemptId })], { token: ada.token });
   expect(refused).toMatchObject({ __typename: 'ForbiddenError' });
   expect(await tryTrack(server, [event(), event({ attemptId })])).toMatchObject({ __typename: 'NotFoundError' });
+  expect(await rows()).toEqual(before);
+});
+
+test('whoever is not signed in cannot report, also where anonymous completions are allowed', async () => {
+  const before = await rows();
+  const report = trackUsage(
+    server.services,
+    { kind: 'ANONYMOUS', address: '127.0.0.1' },
+    { events: [event() as never] },
+  );
+  await expect(report).rejects.toThrow(AuthenticationError);
   expect(await rows()).toEqual(before);
 });
 
