@@ -1,4 +1,6 @@
+import { finished } from 'node:stream/promises';
 import type pg from 'pg';
+import { from } from 'pg-copy-streams';
 
 /** Columns with their types; a value of jsonb is any JSON, one of text[] an array of texts. */
 type Columns<Name extends string> = Readonly<Record<Name, string>>;
@@ -19,7 +21,9 @@ export function copyText<Name extends string>(
  */
 export async function copyRows(client: pg.ClientBase, table: string, columns: object, text: string): Promise<void> {
   if (text === '') return;
-  await client.query(new CopyIn(`COPY ${table} (${Object.keys(columns).join(', ')}) FROM STDIN`, text)).done;
+  const copying = client.query(from(`COPY ${table} (${Object.keys(columns).join(', ')}) FROM STDIN`));
+  copying.end(text);
+  await finished(copying);
 }
 
 function cell(value: unknown, type: string): string {
@@ -44,49 +48,4 @@ function escaped(text: string): string {
 
 function escapedInArray(text: string): string {
   return text.replace(/[\\"]/g, '\\$&');
-}
-
-/** What of pg's connection its own queries are made of. */
-interface Wire extends pg.Connection {
-  query(sql: string): void;
-  sendCopyFromChunk(chunk: Buffer): void;
-  endCopyFrom(): void;
-}
-
-/** A query of pg that sends data. The members are those that pg calls. */
-class CopyIn {
-  readonly done: Promise<void>;
-  /** Replaced by pg, which ends its time limit by it. */
-  callback: (error: Error | null) => void;
-  readonly #sql: string;
-  readonly #data: string;
-
-  constructor(sql: string, data: string) {
-    this.#sql = sql;
-    this.#data = data;
-    let callback: CopyIn['callback'] = () => undefined;
-    this.done = new Promise((resolve, reject) => {
-      callback = (error) => (error ? reject(error) : resolve());
-    });
-    this.callback = callback;
-  }
-
-  submit(connection: pg.Connection): void {
-    (connection as Wire).query(this.#sql);
-  }
-
-  handleCopyInResponse(connection: Wire): void {
-    connection.sendCopyFromChunk(Buffer.from(this.#data));
-    connection.endCopyFrom();
-  }
-
-  handleCommandComplete(): void {}
-
-  handleReadyForQuery(): void {
-    this.callback(null);
-  }
-
-  handleError(error: Error): void {
-    this.callback(error);
-  }
 }
