@@ -1,4 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { countTokens } from 'gpt-tokenizer';
+import { countTokens as countByOlder } from 'gpt-tokenizer/encoding/cl100k_base';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { newKey, newUser, set } from '../control/budgets/kit.ts';
 import { until } from '../kit/eventually.ts';
@@ -114,6 +116,40 @@ describe('a hard budget', () => {
     expect(await refused.json()).toMatchObject({ error: { code: 'budget_exceeded', type: 'insufficient_quota' } });
     expect(first.received).toHaveLength(1);
     expect(second.received).toHaveLength(0);
+  });
+
+  it('counts closely what any vocabulary can make of the input', async () => {
+    answers = { first: served, second: served };
+    const content = 'കേരളത്തിലെ കാലാവസ്ഥ വളരെ മനോഹരമാണ് '.repeat(40);
+    // Older models of OpenAI read several times as many tokens as the vocabulary of the newer ones.
+    const read = countByOlder(content);
+    expect(read).toBeGreaterThan(4 * countTokens(content));
+    await limit({ limit: `0.00${read}` });
+    expect((await post({ messages: [{ role: 'user', content }], max_tokens: 16 })).status).toBe(402);
+    await limit({ limit: '1' });
+    expect((await post({ messages: [{ role: 'user', content }], max_tokens: 16 })).status).toBe(200);
+  });
+
+  it('sets aside what is paid beyond the bytes of the request and the limit of the answer', async () => {
+    answers = { first: served, second: served };
+    await limit({ limit: '10' });
+    const heldFor = async (over: object) => {
+      expect((await post({ max_tokens: 16, ...over })).status).toBe(200);
+      return Number((await attempts())[0]?.held) / 1e6;
+    };
+    const plain = await heldFor({});
+    // What was predicted and does not come is paid like an answer.
+    expect(await heldFor({ prediction: { type: 'content', content: 'a'.repeat(1_000) } })).toBeGreaterThan(
+      plain + 2_000,
+    );
+    // Providers have a prompt of their own for tools, and know what was said before.
+    const tools = [{ type: 'function', function: { name: 'a' } }];
+    expect(await heldFor({ tools })).toBeGreaterThan(plain + 530);
+    const messages = [
+      { role: 'assistant', audio: { id: 'audio_1' } },
+      { role: 'user', content: 'Hello' },
+    ];
+    expect(await heldFor({ messages })).toBeGreaterThan(plain + 100_000);
   });
 
   it('gives a limit to answers that have none', async () => {
