@@ -1,3 +1,4 @@
+import { request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { countTokens } from 'gpt-tokenizer';
 import { countTokens as countByOlder } from 'gpt-tokenizer/encoding/cl100k_base';
@@ -5,7 +6,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { newKey, newUser, set } from '../control/budgets/kit.ts';
 import { until } from '../kit/eventually.ts';
 import { startServer, type TestServer } from '../kit/server.ts';
-import { type Answer, connectProviders, json, startUpstream, type Upstream, whole } from '../kit/upstream.ts';
+import { type Answer, chunk, connectProviders, json, startUpstream, type Upstream, whole } from '../kit/upstream.ts';
 
 let server: TestServer;
 let first: Upstream;
@@ -13,7 +14,7 @@ let second: Upstream;
 let answers: { first: Answer; second: Answer };
 
 beforeAll(async () => {
-  server = await startServer({ circuitProbeMs: 0 });
+  server = await startServer({ circuitProbeMs: 0, stallTimeoutMs: 1_500 });
   first = await startUpstream((response, received) => answers.first(response, received));
   second = await startUpstream((response, received) => answers.second(response, received));
   await connectProviders(server, { first, second });
@@ -177,6 +178,31 @@ describe('a hard budget', () => {
     expect(BigInt(settled)).toBe(20_000_000n * BigInt(statuses.filter((status) => status === 200).length));
     // Once they have ended there is room again.
     expect((await post({ max_tokens: 16 })).status).toBe(200);
+  });
+
+  it('has back what was set aside for somebody who does not read', async () => {
+    const text = 'x'.repeat(60_000);
+    answers = {
+      first: async (response) => {
+        response.writeHead(200, { 'content-type': 'text/event-stream' });
+        while (!response.destroyed) {
+          response.write(`data: ${JSON.stringify(chunk(text))}\n\n`);
+          await sleep(2);
+        }
+      },
+      second: served,
+    };
+    await limit({ limit: '1' });
+    const body = JSON.stringify({ stream: true, max_tokens: 100, messages: [{ role: 'user', content: 'Hello' }] });
+    const headers = { 'content-type': 'application/json', authorization: `Bearer ${caller.apiKey}` };
+    const stalled = request(`${server.url}/v1/chat/completions`, { method: 'POST', headers }, (answer) =>
+      answer.pause(),
+    );
+    stalled.on('error', () => undefined);
+    stalled.end(body);
+    await until(() => server.services.leases.open > 0n, 'it runs');
+    await until(() => server.services.leases.open === 0n, 'it is over');
+    expect(server.services.gateway.running).toBe(0);
   });
 
   it('refuses what has no price, and says why', async () => {
