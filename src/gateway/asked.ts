@@ -10,6 +10,11 @@ import { spliceMembers } from './upstream/splice.ts';
  * tiles (https://platform.openai.com/docs/guides/images-vision).
  */
 const IMAGE_TOKENS = 36_835;
+/**
+ * What a provider puts before tools and schemas: Anthropic up to 530 tokens
+ * (https://platform.claude.com/docs/en/agents-and-tools/tool-use/overview).
+ */
+const TOOLS_TOKENS = 600;
 /** What a file or a video that is only named can be read as, where the model's context is unknown. */
 const LARGEST_CONTEXT = 2_000_000;
 
@@ -27,16 +32,30 @@ export function choicesOf(asked: Asked): number {
 }
 
 /**
+ * Tokens that are paid like those of the answer, and that its limit does not count: what was predicted of it and did not
+ * come.
+ */
+export function predictedBound(asked: Asked): number {
+  const prediction = 'chat' in asked ? asked.chat.prediction : null;
+  return isRecord(prediction) ? Buffer.byteLength(readContent(prediction.content)) : 0;
+}
+
+/**
  * The most tokens that the input can have. A token is at least one byte; images are read as more than the bytes of their
  * address or data, and what is only named can be as long as the context.
  */
 export function inputBound(asked: Asked, contextTokens: number | null): number {
   const { bytes } = asked;
   if (!('chat' in asked)) return bytes.length;
-  let tokens = bytes.length;
-  for (const message of asked.chat.messages) {
-    if (!isRecord(message) || !Array.isArray(message.content)) continue;
-    for (const part of message.content) tokens += tokensOfPart(part, contextTokens ?? LARGEST_CONTEXT);
+  const { messages, tools, functions, response_format: format } = asked.chat;
+  const hasTools = tools != null || functions != null || format != null;
+  const most = contextTokens ?? LARGEST_CONTEXT;
+  let tokens = bytes.length + (hasTools ? TOOLS_TOKENS : 0);
+  for (const message of messages) {
+    if (!isRecord(message)) continue;
+    // Sound of an earlier answer is only named.
+    if (isRecord(message.audio)) tokens += most;
+    if (Array.isArray(message.content)) for (const part of message.content) tokens += tokensOfPart(part, most);
   }
   return tokens;
 }

@@ -3,7 +3,7 @@ import type { Held, HoldRequest, Limited } from './allowances/held.ts';
 import type { Leases } from './allowances/leases.ts';
 import { asSeenBy } from './allowances/refusals.ts';
 import { type WorstCase, worstCase } from './allowances/worst-case.ts';
-import { choicesOf, inputBound, outputBound, withOutputLimit } from './asked.ts';
+import { choicesOf, inputBound, outputBound, predictedBound, withOutputLimit } from './asked.ts';
 import type { Call } from './dispatch.ts';
 import { COUNTED_CHARACTERS, countTokens } from './ledger/estimate.ts';
 import type { PriceVersion } from './ledger/prices.ts';
@@ -108,12 +108,14 @@ function worstOf(
   call: Call,
 ): WorstCase {
   const inputTokens = inputBound(asked, model.contextTokens);
-  return worstCase(inputTokens, call.raisedLimit ?? outputBound(asked, model.maxOutputTokens), choicesOf(asked), price);
+  const outputTokens = call.raisedLimit ?? outputBound(asked, model.maxOutputTokens);
+  return worstCase(inputTokens, outputTokens, choicesOf(asked), predictedBound(asked), price);
 }
 
 /**
  * Counts the tokens of a short request, as JSON and with what providers put around it: a fraction of its bytes. Doubled,
- * as other vocabularies than the one it is counted by need more.
+ * as other vocabularies than the one it is counted by need more. Of digits and of what is not ASCII each byte counts, as
+ * many vocabularies have no longer tokens for them.
  */
 function closerLook(run: Run, { target: { model } }: Step, worst: WorstCase, price: PriceVersion): WorstCase {
   const { asked } = run.admitted;
@@ -121,8 +123,16 @@ function closerLook(run: Run, { target: { model } }: Step, worst: WorstCase, pri
   if (bytes.length > COUNTED_CHARACTERS) return worst;
   const counted = 2 * countTokens(bytes.toString('utf8'));
   const beyondBytes = inputBound(asked, model.contextTokens) - bytes.length;
-  const inputTokens = Math.min(bytes.length, Math.max(counted, Math.ceil(bytes.length / 4))) + beyondBytes;
-  return { ...worstCase(inputTokens, worst.outputTokens, choicesOf(asked), price), fewestTokens: worst.fewestTokens };
+  const inputTokens =
+    Math.min(bytes.length, Math.max(counted, Math.ceil(bytes.length / 4)) + denseBytes(bytes)) + beyondBytes;
+  const closer = worstCase(inputTokens, worst.outputTokens, choicesOf(asked), predictedBound(asked), price);
+  return { ...closer, fewestTokens: worst.fewestTokens };
+}
+
+function denseBytes(bytes: Buffer): number {
+  let count = 0;
+  for (const byte of bytes) if (byte >= 0x80 || (byte >= 0x30 && byte <= 0x39)) count += 1;
+  return count;
 }
 
 /** Calls with the caller's own key cost no credits. */

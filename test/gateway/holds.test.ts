@@ -1,9 +1,12 @@
+import { request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { countTokens } from 'gpt-tokenizer';
+import { countTokens as countByOlder } from 'gpt-tokenizer/encoding/cl100k_base';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { newKey, newUser, set } from '../control/budgets/kit.ts';
 import { until } from '../kit/eventually.ts';
 import { startServer, type TestServer } from '../kit/server.ts';
-import { type Answer, connectProviders, json, startUpstream, type Upstream, whole } from '../kit/upstream.ts';
+import { type Answer, chunk, connectProviders, json, startUpstream, type Upstream, whole } from '../kit/upstream.ts';
 
 let server: TestServer;
 let first: Upstream;
@@ -11,7 +14,7 @@ let second: Upstream;
 let answers: { first: Answer; second: Answer };
 
 beforeAll(async () => {
-  server = await startServer({ circuitProbeMs: 0 });
+  server = await startServer({ circuitProbeMs: 0, stallTimeoutMs: 1_500 });
   first = await startUpstream((response, received) => answers.first(response, received));
   second = await startUpstream((response, received) => answers.second(response, received));
   await connectProviders(server, { first, second });
@@ -116,6 +119,40 @@ describe('a hard budget', () => {
     expect(second.received).toHaveLength(0);
   });
 
+  it('counts closely what any vocabulary can make of the input', async () => {
+    answers = { first: served, second: served };
+    const content = 'കേരളത്തിലെ കാലാവസ്ഥ വളരെ മനോഹരമാണ് '.repeat(40);
+    // Older models of OpenAI read several times as many tokens as the vocabulary of the newer ones.
+    const read = countByOlder(content);
+    expect(read).toBeGreaterThan(4 * countTokens(content));
+    await limit({ limit: `0.00${read}` });
+    expect((await post({ messages: [{ role: 'user', content }], max_tokens: 16 })).status).toBe(402);
+    await limit({ limit: '1' });
+    expect((await post({ messages: [{ role: 'user', content }], max_tokens: 16 })).status).toBe(200);
+  });
+
+  it('sets aside what is paid beyond the bytes of the request and the limit of the answer', async () => {
+    answers = { first: served, second: served };
+    await limit({ limit: '10' });
+    const heldFor = async (over: object) => {
+      expect((await post({ max_tokens: 16, ...over })).status).toBe(200);
+      return Number((await attempts())[0]?.held) / 1e6;
+    };
+    const plain = await heldFor({});
+    // What was predicted and does not come is paid like an answer.
+    expect(await heldFor({ prediction: { type: 'content', content: 'a'.repeat(1_000) } })).toBeGreaterThan(
+      plain + 2_000,
+    );
+    // Providers have a prompt of their own for tools, and know what was said before.
+    const tools = [{ type: 'function', function: { name: 'a' } }];
+    expect(await heldFor({ tools })).toBeGreaterThan(plain + 530);
+    const messages = [
+      { role: 'assistant', audio: { id: 'audio_1' } },
+      { role: 'user', content: 'Hello' },
+    ];
+    expect(await heldFor({ messages })).toBeGreaterThan(plain + 100_000);
+  });
+
   it('gives a limit to answers that have none', async () => {
     answers = { first: served, second: served };
     await limit({ limit: '1' });
@@ -141,6 +178,31 @@ describe('a hard budget', () => {
     expect(BigInt(settled)).toBe(20_000_000n * BigInt(statuses.filter((status) => status === 200).length));
     // Once they have ended there is room again.
     expect((await post({ max_tokens: 16 })).status).toBe(200);
+  });
+
+  it('has back what was set aside for somebody who does not read', async () => {
+    const text = 'x'.repeat(60_000);
+    answers = {
+      first: async (response) => {
+        response.writeHead(200, { 'content-type': 'text/event-stream' });
+        while (!response.destroyed) {
+          response.write(`data: ${JSON.stringify(chunk(text))}\n\n`);
+          await sleep(2);
+        }
+      },
+      second: served,
+    };
+    await limit({ limit: '1' });
+    const body = JSON.stringify({ stream: true, max_tokens: 100, messages: [{ role: 'user', content: 'Hello' }] });
+    const headers = { 'content-type': 'application/json', authorization: `Bearer ${caller.apiKey}` };
+    const stalled = request(`${server.url}/v1/chat/completions`, { method: 'POST', headers }, (answer) =>
+      answer.pause(),
+    );
+    stalled.on('error', () => undefined);
+    stalled.end(body);
+    await until(() => server.services.leases.open > 0n, 'it runs');
+    await until(() => server.services.leases.open === 0n, 'it is over');
+    expect(server.services.gateway.running).toBe(0);
   });
 
   it('refuses what has no price, and says why', async () => {

@@ -111,7 +111,10 @@ async function changeBudgets<T>(
   return result;
 }
 
-/** Gives the period that runs its allowance, and the limit that the budget has now. The ledger's head is held. */
+/**
+ * Gives the period that runs its allowance, and the limit that the budget has now; a server whose clock is ahead may have
+ * opened the next one already. The ledger's head is held.
+ */
 async function openBudget(
   tx: Transaction,
   budget: { id: string; ownerId: string | null },
@@ -121,7 +124,7 @@ async function openBudget(
   await openAllowances(queryIn(tx), [{ budgetId: id, span: { startsAt, endsAt } }]);
   await tx.$executeRaw`
     UPDATE allowances SET "limit" = budgets."limit" FROM budgets
-    WHERE budgets.id = ${id}::uuid AND budget_id = budgets.id AND starts_at = ${startOf({ startsAt, endsAt })}`;
+    WHERE budgets.id = ${id}::uuid AND budget_id = budgets.id AND starts_at >= ${startOf({ startsAt, endsAt })}`;
   return readBudget(tx, budget, settings);
 }
 

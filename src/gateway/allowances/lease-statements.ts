@@ -78,16 +78,21 @@ export async function recall(pool: Pool, { allowanceId, holderId }: LeaseName): 
 export interface Renewal {
   /** Those of its ids that are still known. */
   alive: string[];
+  /** There are holders of its server that it did not name. */
+  others: boolean;
   /** Allowances of which somebody needs what is idle. */
   recalled: string[];
   budgetsVersion: bigint;
 }
 
-/** Tells that the holders still run. */
-export async function renew(pool: Pool, holderIds: readonly string[]): Promise<Renewal> {
-  const { rows } = await pool.query<{ alive: string[]; recalled: string[]; version: string }>(RENEW, [holderIds]);
-  const { alive = [], recalled = [], version = '0' } = rows[0] ?? {};
-  return { alive, recalled, budgetsVersion: BigInt(version) };
+/** Tells that the holders of a server still run. */
+export async function renew(pool: Pool, serverId: string, holderIds: readonly string[]): Promise<Renewal> {
+  const { rows } = await pool.query<{ alive: string[]; others: boolean; recalled: string[]; version: string }>(RENEW, [
+    holderIds,
+    serverId,
+  ]);
+  const { alive = [], others = false, recalled = [], version = '0' } = rows[0] ?? {};
+  return { alive, others, recalled, budgetsVersion: BigInt(version) };
 }
 
 /** The holders of a server other than those, and those whose leases were written off. */
@@ -223,6 +228,7 @@ const RENEW = `
     UPDATE lease_holders SET renewed_at = clock_timestamp() WHERE id = ANY($1::uuid[]) RETURNING id
   )
   SELECT ARRAY(SELECT id FROM renewed) AS alive,
+    EXISTS (SELECT FROM lease_holders WHERE server_id = $2 AND id <> ALL($1::uuid[])) AS others,
     ARRAY(SELECT allowance_id FROM leases WHERE holder_id = ANY($1::uuid[]) AND recalled_at IS NOT NULL) AS recalled,
     (SELECT budgets_version::text FROM ledger_head WHERE id = 1) AS version`;
 

@@ -48,6 +48,8 @@ export interface LeasesParts {
 /** One run of this process as those who lease know it. After a statement whose outcome is unknown another one begins. */
 interface Holder {
   id: string;
+  /** Postgres has leased it something, and so knows it. */
+  isKnown: boolean;
   /** By allowance. */
   leases: Map<string, Lease>;
 }
@@ -68,6 +70,9 @@ export class Leases {
   #retired: Holder[] = [];
   /** Postgres may have leased something to the holder that it does not know of. */
   #isUncertain = false;
+  /** Earlier processes of this server, or statements that were given up, may have left leases that nobody spends. */
+  #hasFormer = true;
+  #isFreeing = false;
   #renewedAt = performance.now();
   #writtenOffAt = performance.now();
   #ticking: Promise<void> | null = null;
@@ -86,7 +91,7 @@ export class Leases {
   static async open(parts: LeasesParts): Promise<Leases> {
     const leases = new Leases(parts);
     await leases.refresh();
-    void leases.#releaseFormer();
+    leases.#freeFormer();
     return leases;
   }
 
@@ -121,7 +126,8 @@ export class Leases {
 
   /** Takes in budgets that were changed, and gives back what is idle of them. */
   async refresh(): Promise<void> {
-    const { budgetsVersion } = await renew(this.#parts.pool, []);
+    const { pool, serverId } = this.#parts;
+    const { budgetsVersion } = await renew(pool, serverId, []);
     await this.#takeRules(budgetsVersion);
   }
 
@@ -290,6 +296,7 @@ export class Leases {
     const granted = await grant(pool, { ...nameOf(lease), serverId }, wanted, lease.demand);
     lease.standing = granted && { limit: granted.limit, settled: granted.settled, leased: granted.leased };
     lease.free += granted?.amount ?? 0n;
+    if (granted && lease.holderId === this.#holder.id) this.#holder.isKnown ||= granted.amount > 0n;
     return granted?.waiting ?? 0;
   }
 
@@ -331,17 +338,19 @@ export class Leases {
     try {
       const holders = [this.#holder, ...this.#retired];
       const began = performance.now();
-      const { alive, recalled, budgetsVersion } = await renew(
-        this.#parts.pool,
-        holders.map(({ id }) => id),
-      );
-      const isKnown = alive.includes(this.#holder.id) || this.#holder.leases.size === 0;
-      if (this.#isUncertain || (!isKnown && this.#isExpired(began))) this.#retire();
+      const wasKnown = this.#holder.isKnown;
+      const { pool, serverId } = this.#parts;
+      const ids = holders.map(({ id }) => id);
+      const { alive, others, recalled, budgetsVersion } = await renew(pool, serverId, ids);
+      // Written off: a machine that slept did not see the time pass.
+      const isGone = wasKnown && !alive.includes(this.#holder.id);
+      if (this.#isUncertain || isGone) this.#retire();
       this.#renewedAt = began;
       for (const allowanceId of recalled) await this.notice(allowanceId);
       await this.#takeRules(budgetsVersion);
       await this.#tidy();
-      await this.#releaseRetired();
+      this.#hasFormer ||= others;
+      this.#freeFormer();
       if (began - this.#writtenOffAt > WRITE_OFF_EVERY_MS) await this.#writeOff(began);
     } catch (error) {
       this.#parts.log.debug({ err: error }, 'the leases could not be renewed');
@@ -350,8 +359,11 @@ export class Leases {
 
   async #takeRules(version: bigint): Promise<void> {
     if (this.#version === version) return;
+    const rules = (await readRules(this.#parts.pool)).hard();
+    // Others read them as well, and may have been faster with later ones.
+    if (this.#version !== null && this.#version > version) return;
     const before = this.#rules;
-    this.#rules = (await readRules(this.#parts.pool)).hard();
+    this.#rules = rules;
     this.#version = version;
     for (const lease of this.#holder.leases.values()) {
       if (lease.budgetId === null) continue;
@@ -383,32 +395,35 @@ export class Leases {
     this.#holder = newHolder();
   }
 
-  async #releaseRetired(): Promise<void> {
-    const isOver = ({ leases }: Holder) => [...leases.values()].every(({ open, isAsking }) => open === 0n && !isAsking);
+  /**
+   * Frees what former holders have, once everything that they spent is on the ledger. Nobody waits for that: after Postgres
+   * was away it takes its time, and at the end it may never be.
+   */
+  #freeFormer(): void {
     const over = this.#retired.filter(isOver);
-    if (over.length === 0) return;
-    await this.#parts.drained();
-    await releaseHolders(
-      this.#parts.pool,
-      over.map(({ id }) => id),
-    );
-    this.#retired = this.#retired.filter((holder) => !over.includes(holder));
+    if (this.#isFreeing || (over.length === 0 && !this.#hasFormer)) return;
+    this.#isFreeing = true;
+    this.#hasFormer = false;
+    this.#release(over)
+      .catch((error) => {
+        this.#hasFormer = true;
+        this.#parts.log.warn({ err: error }, 'what former holders had leased could not be freed; trying again');
+      })
+      .finally(() => {
+        this.#isFreeing = false;
+      });
   }
 
-  async #releaseFormer(): Promise<void> {
-    const { pool, serverId, drained, log } = this.#parts;
-    while (!this.#isClosed) {
-      try {
-        await drained();
-        const current = [this.#holder, ...this.#retired].map(({ id }) => id);
-        const former = await formerHolders(pool, serverId, current);
-        if (former.length > 0) await releaseHolders(pool, former);
-        return;
-      } catch (error) {
-        log.warn({ err: error }, 'what this server had leased before its start could not be freed; trying again');
-        await sleep(TICK_MS, undefined, { ref: false });
-      }
-    }
+  async #release(over: readonly Holder[]): Promise<void> {
+    const { pool, serverId, drained } = this.#parts;
+    await drained();
+    if (this.#isClosed) return;
+    const found = await formerHolders(pool, serverId, []);
+    // Asked for first: whoever has come since then is among them.
+    const running = [this.#holder, ...this.#retired].filter((holder) => !over.includes(holder)).map(({ id }) => id);
+    const former = found.filter((id) => !running.includes(id));
+    if (former.length > 0) await releaseHolders(pool, former);
+    this.#retired = this.#retired.filter((holder) => !over.includes(holder));
   }
 
   async #writeOff(now: number): Promise<void> {
@@ -430,7 +445,12 @@ export class Leases {
 }
 
 function newHolder(): Holder {
-  return { id: uuidv7(), leases: new Map() };
+  return { id: uuidv7(), isKnown: false, leases: new Map() };
+}
+
+/** Nothing is held from it any more, and nobody asks for more. */
+function isOver({ leases }: Holder): boolean {
+  return [...leases.values()].every(({ open, isAsking }) => open === 0n && !isAsking);
 }
 
 function nameOf({ allowanceId, holderId }: Lease) {

@@ -3,7 +3,7 @@ import { dearestRates, type PriceVersion } from '../ledger/prices.ts';
 
 /** The most that a call can cost, and what that depends on. */
 export interface WorstCase {
-  /** Picodollars for the input. */
+  /** Picodollars for the input, and for all else that does not depend on how long the answer is. */
   input: bigint;
   /** Picodollars for one more token of each choice. */
   perToken: bigint;
@@ -24,16 +24,18 @@ const SHORTEST_ANSWER = 16;
 /**
  * The most that a call can cost, by the dearest rates of its price, cache writes and tiers included.
  * @param outputTokens that each choice can have; null: nothing limits them
+ * @param predictedTokens paid like output, beyond those
  */
 export function worstCase(
   inputTokens: number,
   outputTokens: number | null,
   choices: number,
+  predictedTokens: number,
   { components }: PriceVersion,
 ): WorstCase {
   const { input, output } = dearestRates(components);
   return {
-    input: BigInt(inputTokens) * BigInt(input),
+    input: BigInt(inputTokens) * BigInt(input) + BigInt(predictedTokens * choices) * BigInt(output),
     perToken: BigInt(choices) * BigInt(output),
     outputTokens,
     fewestTokens: SHORTEST_ANSWER,

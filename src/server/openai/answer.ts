@@ -178,13 +178,20 @@ class AnswerWriter {
     this.#ping = null;
   }
 
-  /** Waits while the client is slower than the provider; gives up when the client goes. */
+  /**
+   * Waits while the client is slower than the provider; gives up when the client goes, or takes nothing for as long as a
+   * provider may say nothing: meanwhile the completion is open, and the money for it is set aside.
+   */
   async #send(text: string): Promise<void> {
     if (this.#response.destroyed || this.#response.write(text)) return;
+    const { socket } = this.#response;
     const gone = new AbortController();
     const onClose = () => gone.abort();
     this.#response.once('close', onClose);
+    // Node ends the connection then.
+    socket?.setTimeout(this.#services.settings.stallTimeoutMs);
     await once(this.#response, 'drain', { signal: gone.signal }).catch(() => undefined);
+    socket?.setTimeout(0);
     this.#response.off('close', onClose);
   }
 

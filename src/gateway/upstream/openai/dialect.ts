@@ -16,6 +16,9 @@ export const openAIDialect: Dialect = {
   prepareEmbeddings: (request) => new OpenAIEmbeddings(request),
 };
 
+/** What decides how much the answer may cost. */
+const PAID_BY = ['n', 'max_tokens', 'max_completion_tokens'] as const;
+
 class OpenAICall implements ChatCall {
   readonly path = '/chat/completions';
   readonly body: Buffer;
@@ -23,13 +26,14 @@ class OpenAICall implements ChatCall {
   readonly #wantsUsage: boolean;
 
   /**
-   * The body as it came, with only `model`, (so that every stream can be billed) `stream_options.include_usage`, and what
-   * the kind is known to refuse changed in its bytes.
+   * The body as it came, with only `model`, limits that stand twice, (so that every stream can be billed)
+   * `stream_options.include_usage`, and what the kind is known to refuse changed in its bytes.
    */
   constructor(request: ChatRequest) {
     const { body, model, isStreamed, wantsUsage } = request;
     // Even where it is the same: a body may name several, and the provider may read another one than Signalbox.
     const edits: Record<string, string | null> = { model: JSON.stringify(model.name) };
+    for (const name of PAID_BY) if (Object.hasOwn(body.chat, name)) edits[name] = JSON.stringify(body.chat[name]);
     if (isStreamed && !wantsUsage) {
       edits.stream_options = JSON.stringify({ ...body.chat.stream_options, include_usage: true });
     }

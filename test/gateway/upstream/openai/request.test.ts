@@ -32,6 +32,14 @@ describe('a request in OpenAI’s own words', () => {
     expect(JSON.parse(send('OPENAI', body).sent).stream_options).toEqual({ x: 1, include_usage: true });
   });
 
+  test('says the same wherever it says how much the answer may cost, whichever place the provider reads', () => {
+    const body =
+      '{"max_tokens":90000,"n":9,"model":"gpt","messages":[{"role":"user"}],"max_tokens":16,"n":null,"max_completion_tokens":5}';
+    expect(send('CUSTOM', body).sent).toBe(
+      '{"max_tokens":16,"n":null,"model":"gpt","messages":[{"role":"user"}],"max_tokens":16,"n":null,"max_completion_tokens":5}',
+    );
+  });
+
   test('loses what the kind refuses, and says so', () => {
     const body =
       '{"model":"gpt","logit_bias":{"1":2},"messages":[{"role":"user"}],"logprobs":null,"big":12345678901234567890}';
