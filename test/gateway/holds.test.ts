@@ -180,7 +180,17 @@ describe('a hard budget', () => {
     expect((await post({ max_tokens: 16 })).status).toBe(200);
   });
 
-  it('has back what was set aside for somebody who does not read', async () => {
+  it.each([
+    ['/v1/chat/completions', { stream: true, max_tokens: 100, messages: [{ role: 'user', content: 'Hello' }] }],
+    [
+      '/graphql',
+      {
+        query: `subscription ($input: CompletionInput!) {
+          completion(input: $input) { ... on CompletionDelta { text } } }`,
+        variables: { input: { messages: [{ role: 'USER', content: 'Hello' }] } },
+      },
+    ],
+  ])('has back what was set aside for somebody who does not read from %s', async (path, body) => {
     const text = 'x'.repeat(60_000);
     answers = {
       first: async (response) => {
@@ -193,13 +203,13 @@ describe('a hard budget', () => {
       second: served,
     };
     await limit({ limit: '1' });
-    const body = JSON.stringify({ stream: true, max_tokens: 100, messages: [{ role: 'user', content: 'Hello' }] });
-    const headers = { 'content-type': 'application/json', authorization: `Bearer ${caller.apiKey}` };
-    const stalled = request(`${server.url}/v1/chat/completions`, { method: 'POST', headers }, (answer) =>
-      answer.pause(),
-    );
+    const headers = {
+      ...{ 'content-type': 'application/json', authorization: `Bearer ${caller.apiKey}` },
+      accept: 'text/event-stream',
+    };
+    const stalled = request(server.url + path, { method: 'POST', headers }, (answer) => answer.pause());
     stalled.on('error', () => undefined);
-    stalled.end(body);
+    stalled.end(JSON.stringify(body));
     await until(() => server.services.leases.open > 0n, 'it runs');
     await until(() => server.services.leases.open === 0n, 'it is over');
     expect(server.services.gateway.running).toBe(0);

@@ -34,6 +34,7 @@ export function createHttpHandler(pipeline: Pipeline, services: Services): HttpH
     Object.assign(request, { originalUrl: `/graphql?${queryString(request)}` });
     const controller = new AbortController();
     response.once('close', () => controller.abort());
+    endWhenStalled(response, settings.stallTimeoutMs);
     const session = openSession(caller, credential, address, services);
     await pipeline(request, response, { session, address, requestId, controller });
   }
@@ -67,6 +68,22 @@ export function createHttpHandler(pipeline: Pipeline, services: Services): HttpH
     response.setHeader('x-request-id', requestId);
     serve(request, response, requestId).catch((error) => refuse(request, response, error, requestId));
   };
+}
+
+/**
+ * Ends the answer of a client that takes nothing of what waits for it: meanwhile a completion is open, and the money for
+ * it is set aside. The pipeline switches off the socket's own limit.
+ */
+function endWhenStalled(response: ServerResponse, limitMs: number): void {
+  let hasTaken = true;
+  response.on('drain', () => {
+    hasTaken = true;
+  });
+  const timer = setInterval(() => {
+    if (response.writableNeedDrain && !hasTaken) response.destroy();
+    hasTaken = !response.writableNeedDrain;
+  }, limitMs).unref();
+  response.once('close', () => clearInterval(timer));
 }
 
 function setHeaders(response: ServerResponse, headers: Record<string, string>): void {
