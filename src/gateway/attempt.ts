@@ -3,7 +3,7 @@ import { uuidv7 } from '../platform/ids.ts';
 import { type Picodollars, picodollars } from '../platform/money.ts';
 import type { Admitted } from './admission/admit.ts';
 import type { Held } from './allowances/held.ts';
-import { bounded, costOfWorst } from './allowances/worst-case.ts';
+import { costOfWorst } from './allowances/worst-case.ts';
 import { promptOf } from './asked.ts';
 import type { AttemptReport } from './completion.ts';
 import { COUNTED_CHARACTERS, countTokens, estimateInput } from './ledger/estimate.ts';
@@ -71,7 +71,7 @@ export class Attempt {
       model: model.name,
       priceVersionId: this.price?.id ?? null,
       estimate: estimateInput(bytes.length, this.price),
-      maxLiability: held?.hold.amount ?? (worst && worst.outputTokens !== null ? costOfWorst(bounded(worst)) : null),
+      maxLiability: held?.hold.amount ?? (worst && costOfWorst(worst)),
       hold: held?.hold ?? null,
     };
     const { inputTokens } = this.intent.estimate;

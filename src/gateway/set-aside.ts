@@ -1,4 +1,5 @@
 import { BudgetExceededError, invalid, SignalboxError, ValidationError } from '../platform/errors.ts';
+import type { Asked } from './admission/admit.ts';
 import type { Held, HoldRequest, Limited } from './allowances/held.ts';
 import type { Leases } from './allowances/leases.ts';
 import { asSeenBy } from './allowances/refusals.ts';
@@ -12,7 +13,10 @@ import type { Step } from './routing/plan.ts';
 import type { Run } from './run.ts';
 
 /** What a target's own way to say a request can make of it. */
-export type Prepare = (asked: Run['admitted']['asked']) => Promise<Call | ValidationError>;
+export type Prepare = (asked: Asked) => Promise<Call | ValidationError>;
+
+/** An answer that nothing else limits can have so many tokens. */
+const UNLIMITED_TOKENS = 16_384;
 
 /** A request in the target's words, for which there is the money. */
 export interface Reserved {
@@ -20,7 +24,7 @@ export interface Reserved {
   /** Milliseconds since 1970. */
   startedAt: number;
   price: PriceVersion | null;
-  /** The most that it can cost; null: its price is unknown. */
+  /** The most that it can cost; null: its price, or how long the answer can be, is unknown. */
   worst: WorstCase | null;
   /** Null: nothing limits it. */
   held: Held | null;
@@ -40,20 +44,21 @@ export async function setAside(
   leases: Leases,
   prepare: Prepare,
 ): Promise<Reserved | SignalboxError> {
-  const { asked } = run.admitted;
+  const limited = limitedBy(run, step);
+  const isLimited = leases.isLimited(limited);
+  const asked = isLimited ? withSomeLimit(run.admitted.asked, step) : run.admitted.asked;
   const call = await prepare(asked);
   if (call instanceof ValidationError) return call;
   const startedAt = Date.now();
   const price = expectedPrice(step.target, startedAt);
-  const worst = price && worstOf(run, step, price, call);
-  const limited = limitedBy(run, step);
-  if (!worst) {
-    if (!leases.isLimited(limited)) return { call, startedAt, price, worst, held: null, warnings: NO_WARNINGS };
+  const worst = price && worstOf(asked, step, price, call);
+  if (!isLimited) return { call, startedAt, price, worst, held: null, warnings: NO_WARNINGS };
+  if (!worst || !price) {
     const { model, provider } = step.target;
     const message = `The price of ${model.name} at ${provider.slug} is unknown, so that nothing can be set aside for it, and a hard budget or credits limit this request. Set a price for the model, or name another one.`;
     return invalid('model', message);
   }
-  const lookCloser = () => closerLook(run, step, worst, price);
+  const lookCloser = () => closerLook(asked, step, worst, price);
   const held = await holdOrRefuse(run, leases, { ...limited, worst, lookCloser });
   if (held instanceof SignalboxError) return held;
   const reserved = { call, startedAt, price, worst, held, warnings: NO_WARNINGS };
@@ -101,14 +106,16 @@ function limitedTo(tokens: number): string {
   return `The answer was limited to ${tokens} tokens: a budget, or your credits, had not enough left for more.`;
 }
 
-function worstOf(
-  { admitted: { asked } }: Run,
-  { target: { model } }: Step,
-  price: PriceVersion,
-  call: Call,
-): WorstCase {
+/** Where neither the request nor the catalog limits the answer, this does. */
+function withSomeLimit(asked: Asked, { target: { model, provider } }: Step): Asked {
+  if (!('chat' in asked) || outputBound(asked, model.maxOutputTokens) !== null) return asked;
+  return withOutputLimit(asked, UNLIMITED_TOKENS, provider.kind);
+}
+
+function worstOf(asked: Asked, { target: { model } }: Step, price: PriceVersion, call: Call): WorstCase | null {
   const inputTokens = inputBound(asked, model.contextTokens);
   const outputTokens = call.raisedLimit ?? outputBound(asked, model.maxOutputTokens);
+  if (outputTokens === null) return null;
   return worstCase(inputTokens, outputTokens, choicesOf(asked), predictedBound(asked), price);
 }
 
@@ -117,8 +124,7 @@ function worstOf(
  * as other vocabularies than the one it is counted by need more. Of digits and of what is not ASCII each byte counts, as
  * many vocabularies have no longer tokens for them.
  */
-function closerLook(run: Run, { target: { model } }: Step, worst: WorstCase, price: PriceVersion): WorstCase {
-  const { asked } = run.admitted;
+function closerLook(asked: Asked, { target: { model } }: Step, worst: WorstCase, price: PriceVersion): WorstCase {
   const { bytes } = asked;
   if (bytes.length > COUNTED_CHARACTERS) return worst;
   const counted = 2 * countTokens(bytes.toString('utf8'));

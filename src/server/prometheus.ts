@@ -63,6 +63,11 @@ export function registerPrometheus(app: FastifyInstance, services: Services): vo
     'Live metrics that a slow reader did not get since the start, because newer ones took their place.',
     () => services.liveViews.dropped,
   );
+  gauge(
+    'signalbox_held_usd',
+    'Dollars set aside of hard budgets and credits for the calls that run, counted once for each of them.',
+    () => Number(services.leases.held) / 1e12,
+  );
   gauge('signalbox_journal_pending_bytes', 'Journal not yet in Postgres.', () => services.ledger.status().pendingBytes);
   gauge(
     'signalbox_journal_max_bytes',

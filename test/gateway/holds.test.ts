@@ -210,8 +210,8 @@ describe('a hard budget', () => {
     const stalled = request(server.url + path, { method: 'POST', headers }, (answer) => answer.pause());
     stalled.on('error', () => undefined);
     stalled.end(JSON.stringify(body));
-    await until(() => server.services.leases.open > 0n, 'it runs');
-    await until(() => server.services.leases.open === 0n, 'it is over');
+    await until(() => server.services.leases.held > 0n, 'it runs');
+    await until(() => server.services.leases.held === 0n, 'it is over');
     expect(server.services.gateway.running).toBe(0);
   });
 

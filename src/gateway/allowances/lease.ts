@@ -29,6 +29,8 @@ export class Lease implements LeaseName {
   isAsking = false;
   /** Others need it, or the limit has changed: what comes back is not held again before Postgres says so. */
   isRecalled = false;
+  /** Postgres has leased something to it. */
+  isGranted = false;
   /** As Postgres told it last. */
   standing: Standing | null = null;
   /** Milliseconds of the monotonic clock. */

@@ -7,28 +7,23 @@ export interface WorstCase {
   input: bigint;
   /** Picodollars for one more token of each choice. */
   perToken: bigint;
-  /** Tokens that each choice can have; null: nothing limits them. */
-  outputTokens: number | null;
+  /** Tokens that each choice can have. */
+  outputTokens: number;
   /** With fewer tokens for each choice the call is none. */
   fewestTokens: number;
 }
 
-/** A worst case that is limited. */
-export type BoundedCase = WorstCase & { outputTokens: number };
-
-/** Where neither the request nor the catalog limits the answer, a hold limits it to so much. */
-const UNLIMITED_TOKENS = 16_384;
 /** A shorter answer than this is none. */
 const SHORTEST_ANSWER = 16;
 
 /**
  * The most that a call can cost, by the dearest rates of its price, cache writes and tiers included.
- * @param outputTokens that each choice can have; null: nothing limits them
+ * @param outputTokens that each choice can have
  * @param predictedTokens paid like output, beyond those
  */
 export function worstCase(
   inputTokens: number,
-  outputTokens: number | null,
+  outputTokens: number,
   choices: number,
   predictedTokens: number,
   { components }: PriceVersion,
@@ -42,23 +37,18 @@ export function worstCase(
   };
 }
 
-/** With a limit where there was none. */
-export function bounded(worst: WorstCase): BoundedCase {
-  return { ...worst, outputTokens: worst.outputTokens ?? UNLIMITED_TOKENS };
-}
-
 /** Picodollars for that many tokens of each choice; by default for all there can be. */
-export function costOfWorst(worst: BoundedCase, outputTokens = worst.outputTokens): Picodollars {
+export function costOfWorst(worst: WorstCase, outputTokens = worst.outputTokens): Picodollars {
   return picodollars(worst.input + worst.perToken * BigInt(outputTokens));
 }
 
 /** Picodollars for the shortest answer that is one. */
-export function leastCost(worst: BoundedCase): Picodollars {
+export function leastCost(worst: WorstCase): Picodollars {
   return costOfWorst(worst, Math.min(worst.outputTokens, worst.fewestTokens));
 }
 
 /** The tokens of each choice that an amount pays, once it has paid the input. */
-export function tokensWithin(worst: BoundedCase, amount: bigint): number {
+export function tokensWithin(worst: WorstCase, amount: bigint): number {
   if (worst.perToken === 0n) return worst.outputTokens;
   const tokens = (amount - worst.input) / worst.perToken;
   return tokens < BigInt(worst.outputTokens) ? Number(tokens) : worst.outputTokens;
