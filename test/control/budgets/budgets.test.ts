@@ -110,6 +110,18 @@ describe('what is spent', () => {
     expect(await of({ scope: 'EVERYTHING', period: 'TOTAL' })).toBe(await ledger('attempts', 'true'));
   });
 
+  it('has a new limit also in a period that a server with a fast clock has opened already', async () => {
+    const { id, resetsAt } = await set(server, { limit: '1', scope: 'EVERYTHING', period: 'DAILY' });
+    const { pool } = server.services;
+    await pool.query(
+      `INSERT INTO allowances (id, kind, budget_id, starts_at, "limit") VALUES ($1, 'BUDGET', $2, $3, 1000000000000)`,
+      [uuidv7(), id, resetsAt],
+    );
+    await set(server, { limit: '2', scope: 'EVERYTHING', period: 'DAILY', version: 1 });
+    const { rows } = await pool.query('SELECT DISTINCT "limit"::text FROM allowances WHERE budget_id = $1', [id]);
+    expect(rows).toEqual([{ limit: '2000000000000' }]);
+  });
+
   it('counts in the period of admission, whether the budget was set before or after', async () => {
     const daily = { limit: '1', scope: 'EVERYTHING', period: 'DAILY' };
     const total = { limit: '1', scope: 'EVERYTHING', period: 'TOTAL' };
