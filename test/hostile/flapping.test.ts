@@ -112,7 +112,7 @@ it(`ends 200 streams at once complete or with a clear error while their targets 
   clearInterval(watch);
   for (const weather of weathers.values()) weather.clear();
   // All callers ask at once; how many of them are being served at the same time is up to the machine.
-  expect(most).toBeGreaterThan(STREAMS / 2);
+  expect(most).toBeGreaterThan(STREAMS / 4);
 
   // The callers.
   for (const { seen, way, mayRestart } of all) {

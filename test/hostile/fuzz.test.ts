@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { changeAccounts } from '../../src/control/accounts/change-accounts.ts';
 import { hashPassword } from '../../src/control/accounts/passwords.ts';
-import { startServer, type TestServer } from '../kit/server.ts';
+import { ADMIN, startServer, type TestServer } from '../kit/server.ts';
 import { Dice, type GeneratedOperation, OperationGenerator } from './generate.ts';
 import { schema } from './graphql-fields.ts';
 import { codesIn, expectCivil, expectClean, expectUnharmed, readAnswer, watchFaults } from './kit.ts';
@@ -81,7 +81,7 @@ it('after all of this the server is unharmed', async () => {
     name: 'After the fuzz',
     slug: 'after-the-fuzz',
     kind: 'SANDBOX',
-    models: [{ name: 'sandbox-small' }],
+    models: [{ name: 'sandbox-small', inputPrice: '1', outputPrice: '2' }],
   };
   const { data } = await server.query<{ createProvider: object; activateProvider: object }, object>(
     `mutation ($sandbox: CreateProviderInput!) {
@@ -94,6 +94,12 @@ it('after all of this the server is unharmed', async () => {
     createProvider: { __typename: 'CreateProviderSuccess' },
     activateProvider: { __typename: 'ActivateProviderSuccess' },
   });
+  // They may have set hard budgets, too, and granted credits that limit.
+  const { budgets } = (await server.query<{ budgets: { id: string }[] }, object>('{ budgets { id } }')).data;
+  for (const { id } of budgets)
+    await server.query('mutation ($id: ID!) { deleteBudget(id: $id) { __typename } }', { id });
+  const input = { userId: ADMIN.email, amount: '1000' };
+  await server.query('mutation ($input: GrantCreditsInput!) { grantCredits(input: $input) { __typename } }', { input });
   await expectUnharmed(server, watch);
 }, 60_000);
 

@@ -130,7 +130,11 @@ try {
   say(`${overruns.length} attempts cost more than was held, of ${overruns.overbilled} that were told to`);
   await client.end();
   if (observer.refusals === 0) books.violations.push('nobody was refused, so that nothing was proven');
-  conclude([...observer.violations, ...overruns.violations, ...books.violations], doctor);
+  conclude(
+    [...observer.violations, ...overruns.violations, ...books.violations],
+    doctor,
+    'the budget was never passed, and nobody was refused for whom there was room',
+  );
 } finally {
   for (const upstream of Object.values(upstreams)) upstream.close();
   await database.remove();

@@ -117,19 +117,21 @@ export class Drain {
     const prices = new Map<string, PriceVersion>();
     let { seq } = state;
     let isReported = false;
+    const read = () => readBatch(reader, this.#end, open, prices);
+    let ahead: (() => ReadBatch) | null = null;
     try {
       while (!this.#isStopped) {
-        const before = reader.position;
-        const batch = readBatch(reader, this.#end, open, prices);
-        // Facts may be large, so that they do not wait for the rows that name them.
-        if (batch.attempts.length > 0 || batch.completions.length > 0 || batch.facts.length > 0) {
-          seq = await postBatch(client, identity.serverId, totals, batch);
-          prices.clear();
+        const batch: ReadBatch = (ahead ?? read)();
+        ahead = null;
+        if (hasEntries(batch)) {
+          seq = await postBatch(client, identity.serverId, totals, batch, () => {
+            if (batch.records >= BATCH_RECORDS) ahead = triedNow(read);
+          });
           deleteSegmentsBefore(directory, batch.position);
         }
         this.#failures = 0;
-        const hasRead = comparePositions(before, reader.position) !== 0;
-        if (hasRead || !isReported) onProgress({ seq, drained: reader.position });
+        const hasRead = comparePositions(batch.start, batch.end) !== 0;
+        if (hasRead || !isReported) onProgress({ seq, drained: batch.end });
         isReported = true;
         if (!hasRead) await this.#pause();
         else if (batch.records < BATCH_RECORDS) await this.#pause(COLLECT_MS);
@@ -154,13 +156,21 @@ export class Drain {
   }
 }
 
+interface ReadBatch extends Batch {
+  records: number;
+  start: Position;
+  /** Where the records after it begin. */
+  end: Position;
+}
+
 /** @param prices takes what it meets, so that it stays where a batch has nothing to post. */
 function readBatch(
   reader: JournalReader,
   end: Position,
   open: OpenCompletions,
   prices: Map<string, PriceVersion>,
-): Batch & { records: number } {
+): ReadBatch {
+  const start = reader.position;
   let records = 0;
   const attempts: Batch['attempts'] = [];
   const completions = new Map<string, Batch['completions'][number]>();
@@ -181,14 +191,35 @@ function readBatch(
     const id = settled.completion?.origin.completionId;
     if (settled.completion && id !== undefined && !completions.has(id)) completions.set(id, settled.completion);
   }
-  return {
+  const batch = {
     attempts,
     completions: [...completions.values()],
     prices: [...prices.values()],
     facts: [...facts.values()],
     position: open.oldest() ?? reader.position,
     records,
+    start,
+    end: reader.position,
   };
+  if (hasEntries(batch)) prices.clear();
+  return batch;
+}
+
+/** Facts may be large, so that they do not wait for the rows that name them. */
+function hasEntries({ attempts, completions, facts }: Batch): boolean {
+  return attempts.length > 0 || completions.length > 0 || facts.length > 0;
+}
+
+/** Does it now, and says later what came of it, be it an error. */
+function triedNow<T>(work: () => T): () => T {
+  try {
+    const result = work();
+    return () => result;
+  } catch (error) {
+    return () => {
+      throw error;
+    };
+  }
 }
 
 /** Doubles up to five seconds; the jitter keeps servers from coming back in step. */

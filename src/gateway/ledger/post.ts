@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import type { Spending, SpendingPoster } from '../allowances/post-spending.ts';
 import type { RoutingFact } from '../routing/decision.ts';
+import { copyRows, copyText } from './copy-rows.ts';
 import { LEDGER_CHANNEL } from './ledger-seq.ts';
 import type { SettledAttempt, SettledCompletion } from './open-completions.ts';
 import type { PriceVersion } from './prices.ts';
@@ -58,6 +59,7 @@ export async function readState(client: pg.ClientBase, serverId: string): Promis
  * Writes a batch in one transaction. Holding the ledger's head from its first statement on makes `seq` the order of
  * commits, without gaps, and keeps roll-ups from deadlocking. Posting the same batch again changes
  * nothing but when its facts were used last.
+ * @param meanwhile what there is to do while Postgres takes the rows; called once, and must not throw
  * @returns the latest `seq`.
  */
 export async function postBatch(
@@ -65,13 +67,14 @@ export async function postBatch(
   serverId: string,
   { series, spending }: Totals,
   batch: Batch,
+  meanwhile: () => void = () => undefined,
 ): Promise<bigint> {
   const { attempts, completions } = batch;
   const ids = await series.of(client, [...completions.map(seriesOfCompletion), ...attempts.map(seriesOfAttempt)]);
   const seriesIds = { completions: ids.slice(0, completions.length), attempts: ids.slice(completions.length) };
   await client.query('BEGIN');
   try {
-    const seq = await post(client, serverId, batch, seriesIds, spending);
+    const seq = await post(client, serverId, batch, seriesIds, spending, meanwhile);
     await client.query('COMMIT');
     return seq;
   } catch (error) {
@@ -99,35 +102,53 @@ async function post(
   { attempts, completions, prices, facts, position }: Batch,
   seriesIds: BatchSeries,
   spending: SpendingPoster,
+  meanwhile: () => void,
 ): Promise<bigint> {
   const { seq: before, budgetsVersion } = await lockHead(client);
+  const knownCompletions = await knownIds(
+    client,
+    'completions',
+    completions.map(({ origin }) => origin.completionId),
+  );
+  const knownAttempts = await knownIds(
+    client,
+    'attempts',
+    attempts.map(({ intent }) => intent.attemptId),
+  );
   const entries: RollupEntry[] = [];
   const spendings: Spending[] = [];
   let seq = before;
-  if (completions.length > 0) {
-    const known = await knownCompletions(client, completions);
-    const rows = completions.flatMap((completion, index) => {
-      if (known.has(completion.origin.completionId)) return [];
-      const { origin, outcome } = completion;
-      entries.push({ seriesId: seriesIds.completions[index] as string, startedAt: origin.startedAt, outcome });
-      seq += 1n;
-      return [completionRow(completion, seq, serverId)];
-    });
-    if (rows.length > 0) await client.query(INSERT_COMPLETIONS, [JSON.stringify(rows)]);
-  }
+  const completionRows = completions.flatMap((completion, index) => {
+    const { origin, outcome } = completion;
+    if (knownCompletions.has(origin.completionId)) return [];
+    entries.push({ seriesId: seriesIds.completions[index] as string, startedAt: origin.startedAt, outcome });
+    seq += 1n;
+    return [completionRow(completion, seq, serverId)];
+  });
+  // What comes next is made ready while Postgres works.
+  const completionsTaken = copyRows(
+    client,
+    'completions',
+    COMPLETION_COLUMNS,
+    copyText(COMPLETION_COLUMNS, completionRows),
+  );
+  const attemptRows = attempts.flatMap((attempt, index) => {
+    const { intent, outcome } = attempt;
+    if (knownAttempts.has(intent.attemptId)) return [];
+    const { startedAt } = intent.origin;
+    entries.push({ seriesId: seriesIds.attempts[index] as string, startedAt, outcome });
+    spendings.push(spendingOf(attempt));
+    return [attemptRow(attempt)];
+  });
+  const attemptText = copyText(ATTEMPT_COLUMNS, attemptRows);
+  await completionsTaken;
+  const attemptsTaken = copyRows(client, 'attempts', ATTEMPT_COLUMNS, attemptText);
+  const sums = foldRollups(entries);
+  meanwhile();
+  await attemptsTaken;
   if (prices.length > 0) await insertPrices(client, prices);
   if (facts.length > 0) await insertNamed(client, INSERT_FACTS, facts);
-  if (attempts.length > 0) {
-    const inserted = await insertAttempts(client, attempts);
-    for (const [index, attempt] of attempts.entries()) {
-      const { intent, outcome } = attempt;
-      if (!inserted.has(intent.attemptId)) continue;
-      const { startedAt } = intent.origin;
-      entries.push({ seriesId: seriesIds.attempts[index] as string, startedAt, outcome });
-      spendings.push(spendingOf(attempt));
-    }
-  }
-  if (entries.length > 0) await addRollups(client, foldRollups(entries));
+  if (sums.length > 0) await addRollups(client, sums);
   if (seq > before) await advanceHead(client, seq);
   await client.query(ADVANCE, [serverId, position.segment, position.offset]);
   if (spendings.length > 0) await spending.post(client, spendings, budgetsVersion);
@@ -172,22 +193,13 @@ function spendingOf({ intent, outcome }: SettledAttempt): Spending {
 }
 
 /** Those that are in the ledger already. The head is held, so no one adds them meanwhile. */
-async function knownCompletions(
+async function knownIds(
   client: pg.ClientBase,
-  completions: readonly SettledCompletion[],
+  table: 'completions' | 'attempts',
+  ids: readonly string[],
 ): Promise<ReadonlySet<string>> {
-  const { rows } = await client.query<{ id: string }>('SELECT id FROM completions WHERE id = ANY($1::uuid[])', [
-    completions.map(({ origin }) => origin.completionId),
-  ]);
-  return new Set(rows.map(({ id }) => id));
-}
-
-/** The ids of those that were not in the ledger before. */
-async function insertAttempts(
-  client: pg.ClientBase,
-  attempts: readonly SettledAttempt[],
-): Promise<ReadonlySet<string>> {
-  const { rows } = await client.query<{ id: string }>(INSERT_ATTEMPTS, [JSON.stringify(attempts.map(attemptRow))]);
+  if (ids.length === 0) return new Set();
+  const { rows } = await client.query<{ id: string }>(`SELECT id FROM ${table} WHERE id = ANY($1::uuid[])`, [ids]);
   return new Set(rows.map(({ id }) => id));
 }
 
@@ -205,8 +217,6 @@ async function insertNamed(client: pg.ClientBase, insert: string, named: readonl
 const INSERT_PRICES = insertRows('price_versions', PRICE_COLUMNS);
 /** They are written again while they are in use. */
 const INSERT_FACTS = insertRows('routing_facts', FACT_COLUMNS, '(id) DO UPDATE SET created_at = excluded.created_at');
-const INSERT_COMPLETIONS = insertRows('completions', COMPLETION_COLUMNS);
-const INSERT_ATTEMPTS = `${insertRows('attempts', ATTEMPT_COLUMNS)} RETURNING id`;
 
 /** Never backwards: a transaction of a connection that was given up may still commit. */
 const ADVANCE = `

@@ -1,10 +1,11 @@
+import { closeSync, openSync, writeSync } from 'node:fs';
 import pg from 'pg';
 import { describe, expect, it } from 'vitest';
 import { encodePrice, encodeSettlement } from '../../../src/gateway/ledger/encode.ts';
 import { latencySlot } from '../../../src/gateway/ledger/histogram.ts';
 import { postBatch, readState } from '../../../src/gateway/ledger/post.ts';
 import { priceVersion } from '../../../src/gateway/ledger/prices.ts';
-import { listSegments, type Position } from '../../../src/gateway/ledger/segments.ts';
+import { listSegments, type Position, segmentPath } from '../../../src/gateway/ledger/segments.ts';
 import { uuidv7 } from '../../../src/platform/ids.ts';
 import { picodollars } from '../../../src/platform/money.ts';
 import { until } from '../../kit/eventually.ts';
@@ -260,6 +261,38 @@ describe('the drain', () => {
       warnings: [clean],
       provider_id: odd.providerId,
     });
+  });
+
+  it('loses nothing of what it read ahead when the connection breaks', async () => {
+    const database = await ledgerDatabase();
+    const way = await cuttableConnection(database.connection);
+    const node = await server(database, way.connection);
+    const completions = randomCompletions(2_000, 8);
+    await write(node, completions);
+    way.state.cutAtCommit = true;
+    node.start();
+    await node.drained();
+    expect(way.state.cuts).toBe(1);
+    await expectWhole(database, 2_000, attemptsOf(completions));
+  });
+
+  it('writes what comes before a damaged record that it met while reading ahead', async () => {
+    const database = await ledgerDatabase();
+    const node = await server(database);
+    // Two records each: all but the last of them fill a batch.
+    for (let index = 0; index < 1_001; index += 1) {
+      const record = intent();
+      void node.intend(record);
+      await node.settle(settlement(record));
+    }
+    const { segment, offset } = node.journal.end;
+    const file = openSync(segmentPath(node.directory, segment), 'r+');
+    writeSync(file, '#', offset - 5);
+    closeSync(file);
+    node.start();
+    await until(() => node.errors.length > 0);
+    expect(node.errors[0]).toContain('is damaged at offset');
+    expect(await database.query('SELECT count(*)::int AS count FROM completions')).toEqual([{ count: 1_000 }]);
   });
 
   it('deletes the segments that lie behind the stored position', async () => {

@@ -17,7 +17,17 @@ const ledger = await openLedger({
   timeZone: 'UTC',
   log,
 });
-const say = (line) => writeSync(1, `${line}\n`);
+const say = (line) => {
+  const bytes = Buffer.from(`${line}\n`);
+  for (let written = 0; written < bytes.length; ) {
+    try {
+      written += writeSync(1, bytes, written);
+    } catch (error) {
+      // Who reads is slow.
+      if (error.code !== 'EAGAIN') throw error;
+    }
+  }
+};
 const providerId = uuidv7();
 const usage = {
   inputTokens: 7,
