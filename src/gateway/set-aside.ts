@@ -2,7 +2,7 @@ import { BudgetExceededError, invalid, SignalboxError, ValidationError } from '.
 import type { Held, HoldRequest, Limited } from './allowances/held.ts';
 import type { Leases } from './allowances/leases.ts';
 import { asSeenBy } from './allowances/refusals.ts';
-import { type WorstCase, worstCase } from './allowances/worst-case.ts';
+import { bounded, type WorstCase, worstCase } from './allowances/worst-case.ts';
 import { choicesOf, inputBound, outputBound, predictedBound, withOutputLimit } from './asked.ts';
 import type { Call } from './dispatch.ts';
 import { COUNTED_CHARACTERS, countTokens } from './ledger/estimate.ts';
@@ -66,7 +66,9 @@ export async function setAside(
       return shorter;
     }
     const fewestTokens = shorter.raisedLimit ?? 0;
-    if (fewestTokens <= outputTokens) return { ...reserved, call: shorter, warnings: [limitedTo(outputTokens)] };
+    const hadNoLimit = worst.outputTokens === null && outputTokens === bounded(worst).outputTokens;
+    const warning = hadNoLimit ? givenLimit(outputTokens) : limitedTo(outputTokens);
+    if (fewestTokens <= outputTokens) return { ...reserved, call: shorter, warnings: [warning] };
     // This target cannot say it with so few: it gets what it needs, or nothing is sent.
     held.settle(null);
     const needed = { ...worst, outputTokens: fewestTokens, fewestTokens };
@@ -99,6 +101,10 @@ const NO_WARNINGS: readonly string[] = [];
 
 function limitedTo(tokens: number): string {
   return `The answer was limited to ${tokens} tokens: a budget, or your credits, had not enough left for more.`;
+}
+
+function givenLimit(tokens: number): string {
+  return `The answer was limited to ${tokens} tokens: under a hard budget or credits it needs a limit, and neither the request nor the catalog has one.`;
 }
 
 function worstOf(

@@ -156,7 +156,8 @@ describe('a hard budget', () => {
   it('gives a limit to answers that have none', async () => {
     answers = { first: served, second: served };
     await limit({ limit: '1' });
-    await post();
+    const { headers } = await post();
+    expect(decodeURIComponent(headers.get('x-signalbox-warnings') ?? '')).toContain('it needs a limit');
     expect(sent(first)).toMatchObject([{ max_tokens: 16_384 }]);
   });
 
