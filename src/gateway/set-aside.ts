@@ -3,7 +3,7 @@ import type { Asked } from './admission/admit.ts';
 import type { Held, HoldRequest, Limited } from './allowances/held.ts';
 import type { Leases } from './allowances/leases.ts';
 import { asSeenBy } from './allowances/refusals.ts';
-import { type WorstCase, worstCase } from './allowances/worst-case.ts';
+import { costOfWorst, type WorstCase, worstCase } from './allowances/worst-case.ts';
 import { choicesOf, inputBound, outputBound, predictedBound, withOutputLimit } from './asked.ts';
 import type { Call } from './dispatch.ts';
 import { COUNTED_CHARACTERS, countTokens } from './ledger/estimate.ts';
@@ -15,8 +15,10 @@ import type { Run } from './run.ts';
 /** What a target's own way to say a request can make of it. */
 export type Prepare = (asked: Asked) => Promise<Call | ValidationError>;
 
-/** An answer that nothing else limits can have so many tokens. */
-const UNLIMITED_TOKENS = 16_384;
+/** Picodollars: as much as a column of the ledger holds. */
+const MOST_HELD = 9_000_000n * 10n ** 12n;
+/** An answer that nothing else limits can have so many tokens: few models can do less. */
+const UNLIMITED_TOKENS = 4_096;
 
 /** A request in the target's words, for which there is the money. */
 export interface Reserved {
@@ -58,10 +60,13 @@ export async function setAside(
     const message = `The price of ${model.name} at ${provider.slug} is unknown, so that nothing can be set aside for it, and a hard budget or credits limit this request. Set a price for the model, or name another one.`;
     return invalid('model', message);
   }
+  if (costOfWorst(worst) > MOST_HELD)
+    return invalid('', 'The request may cost more than $9 million, the most that can be set aside for one.');
   const lookCloser = () => closerLook(asked, step, worst, price);
   const held = await holdOrRefuse(run, leases, { ...limited, worst, lookCloser });
   if (held instanceof SignalboxError) return held;
-  const reserved = { call, startedAt, price, worst, held, warnings: NO_WARNINGS };
+  const warnings = asked === run.admitted.asked ? NO_WARNINGS : [GIVEN_LIMIT];
+  const reserved = { call, startedAt, price, worst, held, warnings };
   if (!held || held.outputTokens === null || !('chat' in asked)) return reserved;
   const { outputTokens } = held;
   try {
@@ -105,6 +110,8 @@ const NO_WARNINGS: readonly string[] = [];
 function limitedTo(tokens: number): string {
   return `The answer was limited to ${tokens} tokens: a budget, or your credits, had not enough left for more.`;
 }
+
+const GIVEN_LIMIT = `The answer was limited to ${UNLIMITED_TOKENS} tokens: under a hard budget or credits it needs a limit, and neither the request nor the catalog has one.`;
 
 /** Where neither the request nor the catalog limits the answer, this does. */
 function withSomeLimit(asked: Asked, { target: { model, provider } }: Step): Asked {

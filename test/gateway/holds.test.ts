@@ -156,8 +156,9 @@ describe('a hard budget', () => {
   it('gives a limit to answers that have none', async () => {
     answers = { first: served, second: served };
     await limit({ limit: '1' });
-    await post();
-    expect(sent(first)).toMatchObject([{ max_tokens: 16_384 }]);
+    const { headers } = await post();
+    expect(decodeURIComponent(headers.get('x-signalbox-warnings') ?? '')).toContain('it needs a limit');
+    expect(sent(first)).toMatchObject([{ max_tokens: 4_096 }]);
   });
 
   it('is never passed by many at once, and serves as many as it can', async () => {

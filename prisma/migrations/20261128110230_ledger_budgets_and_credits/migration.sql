@@ -11,7 +11,8 @@ ALTER TYPE "BudgetEnforcement" ADD VALUE 'HARD';
 ALTER TABLE "attempts" ADD COLUMN     "held" BIGINT;
 
 -- AlterTable
-ALTER TABLE "budgets" ALTER COLUMN "enforcement" DROP DEFAULT;
+ALTER TABLE "budgets" ADD COLUMN     "is_managed" BOOLEAN NOT NULL DEFAULT false,
+ALTER COLUMN "enforcement" DROP DEFAULT;
 
 -- AlterTable
 ALTER TABLE "ledger_head" ADD COLUMN     "budgets_version" BIGINT NOT NULL DEFAULT 0,

@@ -28,6 +28,8 @@ export interface BudgetView extends Span {
   /** E-mail address, name or slug; null for EVERYTHING, and for what is gone. */
   subject: string | null;
   ownerId: string | null;
+  /** An admin has set it on its owner, who may not change it. */
+  isManaged: boolean;
   period: BudgetPeriod;
   limit: Picodollars;
   enforcement: BudgetEnforcement;
@@ -87,6 +89,7 @@ export async function readBudgets(
   const periods = BUDGET_PERIODS.map((period) => ({ period, starts: startOf(periodAt(period, now, timeZone)) }));
   const rows = await db.$queryRaw<Row[]>`
     SELECT b.id, b.name, b.scope::text, nullif(b.subject_id, '') AS "subjectId", b.owner_id AS "ownerId",
+      b.is_managed AS "isManaged",
       coalesce(users.email, api_keys.name, routes.slug, providers.slug) AS subject,
       b.period::text, b."limit"::text, b.enforcement::text, b.thresholds, b.version,
       b.created_at AS "createdAt", b.updated_at AS "updatedAt",

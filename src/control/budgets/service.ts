@@ -1,4 +1,4 @@
-import type { Caller } from '../../gateway/admission/caller.ts';
+import { type Caller, isAdmin } from '../../gateway/admission/caller.ts';
 import { changeRules } from '../../gateway/allowances/change-rules.ts';
 import { openAllowances } from '../../gateway/allowances/open-allowances.ts';
 import { startOf } from '../../gateway/allowances/period.ts';
@@ -8,7 +8,7 @@ import { isUuid, uuidv7 } from '../../platform/ids.ts';
 import type { Settings } from '../../platform/settings.ts';
 import { queryIn, type Transaction } from '../schema/change-configuration.ts';
 import type { Services } from '../schema/context.ts';
-import { isTheirs, visibleOwner } from '../schema/owners.ts';
+import { accountOf, isTheirs, visibleOwner } from '../schema/owners.ts';
 import { parseInput } from '../schema/parse-input.ts';
 import { requireVersion } from '../schema/require-version.ts';
 import { type SetBudgetInput, setBudgetInput } from './input.ts';
@@ -60,10 +60,13 @@ export async function setBudget(
   return changeBudgets(services, async (tx) => {
     const key = { scope, subjectId: subject.id, period };
     const previous = await tx.budget.findUnique({ where: { scope_subjectId_period: key } });
+    if (previous) assertUnmanaged(previous, caller);
     assertVersion(previous, version ?? null);
     if (!previous) await assertRoom(tx, subject.ownerId);
     await changeRules(queryIn(tx));
-    const data = { ...columns, limit: columns.limit.toString(), ownerId: subject.ownerId };
+    const { ownerId } = subject;
+    const isManaged = ownerId !== null && ownerId !== accountOf(caller).id;
+    const data = { ...columns, limit: columns.limit.toString(), ownerId, isManaged };
     const { id } = previous
       ? await tx.budget.update({ where: { id: previous.id }, data: { ...data, version: { increment: 1 } } })
       : await tx.budget.create({ data: { ...data, id: uuidv7(), subjectId: subject.id } });
@@ -90,6 +93,7 @@ export async function deleteBudget(
     if (!isTheirs(caller, row?.ownerId ?? null))
       throw new ForbiddenError('None of your budgets has this id; those of others are for admins.');
     if (!row) throw new NotFoundError('There is no budget with this id.');
+    assertUnmanaged(row, caller);
     const budget = await readBudget(tx, row, services.settings);
     await changeRules(queryIn(tx));
     await tx.budget.delete({ where: { id: row.id } });
@@ -146,6 +150,12 @@ function toldBefore(budget: BudgetView, isKnown: boolean): Told {
   if (!isKnown) return { startsAt: budget.startsAt, spent: budget.spent, threshold: 0 };
   const reached = crossedThresholds(budget).at(-1) ?? 0;
   return { ...budget.told, threshold: Math.min(budget.told.threshold, reached) };
+}
+
+/** @throws ForbiddenError when an admin has set it on the caller */
+function assertUnmanaged({ isManaged }: Budget, caller: Caller): void {
+  if (isManaged && !isAdmin(caller))
+    throw new ForbiddenError('An admin has set this budget; only admins may change it.');
 }
 
 function assertVersion(previous: Budget | null, version: number | null): void {

@@ -45,6 +45,9 @@ export const BudgetType = builder.objectRef<BudgetView>('Budget').implement({
       nullable: true,
       description: 'The id of the user, API key, route or provider; null for EVERYTHING.',
     }),
+    isManaged: t.exposeBoolean('isManaged', {
+      description: 'Whether an admin has set it on somebody else, who may see it, but not change it.',
+    }),
     period: t.expose('period', { type: PeriodEnum, description: 'How long the limit is for.' }),
     limit: t.expose('limit', { type: 'USD', description: 'What may be spent in a period.' }),
     enforcement: t.expose('enforcement', { type: EnforcementEnum, description: 'What happens when it is used up.' }),

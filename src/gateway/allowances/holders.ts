@@ -58,8 +58,9 @@ export class Holders {
     return this.leases.some(({ isGranted }) => isGranted);
   }
 
-  find(allowanceId: string): Lease | null {
-    return this.#current.leases.get(allowanceId) ?? null;
+  /** The leases of an allowance: those of former holders have something in use, too. */
+  find(allowanceId: string): Lease[] {
+    return [this.#current, ...this.#retired].flatMap(({ leases }) => leases.get(allowanceId) ?? []);
   }
 
   /** The lease of an allowance, which may be new. */

@@ -103,9 +103,10 @@ export class Leases {
   async notice(payload: string): Promise<void> {
     if (payload === RULES_CHANGED) return this.refresh();
     const [allowanceId = '', askedBy] = payload.split(' ');
-    const lease = this.#holders.find(allowanceId);
-    // Who asks others hears it, too.
-    if (lease && askedBy !== this.#holders.currentId) await this.#lender.surrender(lease);
+    for (const lease of this.#holders.find(allowanceId)) {
+      // Who asks others hears it, too.
+      if (askedBy !== lease.holderId) await this.#lender.surrender(lease);
+    }
   }
 
   /** Picodollars that are held for attempts which run on this server, over all budgets and credits. */

@@ -110,6 +110,18 @@ describe('what is spent', () => {
     expect(await of({ scope: 'EVERYTHING', period: 'TOTAL' })).toBe(await ledger('attempts', 'true'));
   });
 
+  it('has a new limit also in a period that a server with a fast clock has opened already', async () => {
+    const { id, resetsAt } = await set(server, { limit: '1', scope: 'EVERYTHING', period: 'DAILY' });
+    const { pool } = server.services;
+    await pool.query(
+      `INSERT INTO allowances (id, kind, budget_id, starts_at, "limit") VALUES ($1, 'BUDGET', $2, $3, 1000000000000)`,
+      [uuidv7(), id, resetsAt],
+    );
+    await set(server, { limit: '2', scope: 'EVERYTHING', period: 'DAILY', version: 1 });
+    const { rows } = await pool.query('SELECT DISTINCT "limit"::text FROM allowances WHERE budget_id = $1', [id]);
+    expect(rows).toEqual([{ limit: '2000000000000' }]);
+  });
+
   it('counts in the period of admission, whether the budget was set before or after', async () => {
     const daily = { limit: '1', scope: 'EVERYTHING', period: 'DAILY' };
     const total = { limit: '1', scope: 'EVERYTHING', period: 'TOTAL' };
@@ -222,6 +234,21 @@ describe('setBudget', () => {
   ])('refuses a subject that does not exist: %o', async (input, type) => {
     expect(await trySet(server, { limit: '1', ...input })).toMatchObject({ __typename: type });
     expect(await budgets(server)).toEqual([]);
+  });
+
+  it('set by an admin on somebody else is theirs to see, and not to change', async () => {
+    const budget = await set(server, { limit: '1', subject: ann.id });
+    expect(await find(budget.id, ann)).toMatchObject({ id: budget.id, isManaged: true });
+    const forbidden = {
+      __typename: 'ForbiddenError',
+      message: expect.stringContaining('An admin has set this budget'),
+    };
+    expect(await trySet(server, { limit: '1000' }, ann)).toMatchObject(forbidden);
+    expect(await remove(budget.id, ann)).toMatchObject({ __typename: 'ForbiddenError' });
+    expect(await find(budget.id)).toMatchObject({ limit: '1', version: 1 });
+    // What they set themselves they may change.
+    expect(await set(server, { limit: '1' }, ben)).toMatchObject({ isManaged: false });
+    expect(await set(server, { limit: '2' }, ben)).toMatchObject({ limit: '2' });
   });
 
   it('refuses more than 100 budgets of a user, and more than 1,000 in all', async () => {

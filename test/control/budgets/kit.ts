@@ -32,7 +32,7 @@ export interface Budget {
   version: number;
 }
 
-export const BUDGET = `id name scope subject subjectId period limit enforcement thresholds periodStartsAt resetsAt spent held
+export const BUDGET = `id isManaged name scope subject subjectId period limit enforcement thresholds periodStartsAt resetsAt spent held
   remaining percentUsed crossedThresholds isExceeded version createdAt updatedAt`;
 const SET = `mutation($input: SetBudgetInput!) { setBudget(input: $input) {
   __typename ... on SetBudgetSuccess { budget { ${BUDGET} } } ... on Error { code message } } }`;

@@ -18,6 +18,7 @@ function budget(more: Partial<BudgetView>): BudgetView {
     ...{ period: 'MONTHLY', enforcement: 'SOFT', limit: picodollars(100n), thresholds: [50, 80, 100] },
     ...{ startsAt: START, endsAt: new Date('2026-12-01T00:00:00Z'), createdAt: START, updatedAt: START, spent },
     held: picodollars(0n),
+    isManaged: false,
     told: { startsAt: START, spent, threshold: 0 },
     ...more,
   };

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { writeOffLost } from '../../../src/gateway/allowances/lease-statements.ts';
 import { Leases } from '../../../src/gateway/allowances/leases.ts';
 import { openCurrentAllowances } from '../../../src/gateway/allowances/open-current.ts';
@@ -108,4 +108,35 @@ describe('a server that slept until its leases were written off', () => {
     await until(async () => (await standing()).settled === 0, 'what was written off comes back');
     next.settle(picodollars(0n));
   }, 20_000);
+});
+
+describe('budgets that are changed while they are read', () => {
+  it('hold as they were changed last, whichever reading ends last', async () => {
+    const query = pool.query.bind(pool);
+    let goOn = () => {};
+    const held = new Promise<void>((resolve) => {
+      goOn = resolve;
+    });
+    let readings = 0;
+    vi.spyOn(pool, 'query').mockImplementation((async (text: string, values?: unknown[]) => {
+      const result = await query(text, values);
+      if (text.includes('FROM budgets') && ++readings === 1) await held;
+      return result;
+    }) as never);
+    const change = (enforcement: string) =>
+      query(
+        `WITH changed AS (UPDATE budgets SET enforcement = $1::"BudgetEnforcement")
+        UPDATE ledger_head SET budgets_version = budgets_version + 1`,
+        [enforcement],
+      );
+    await change('SOFT');
+    const slow = leases.refresh();
+    await until(() => readings === 1, 'they are read');
+    await change('HARD');
+    await leases.refresh();
+    goOn();
+    await slow;
+    expect(leases.isLimited({ spender, creditsId: null, at: Date.now() })).toBe(true);
+    vi.restoreAllMocks();
+  });
 });
