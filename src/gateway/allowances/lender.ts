@@ -7,7 +7,7 @@ import type { Lease } from './lease.ts';
 import { giveBack, grant, recall } from './lease-statements.ts';
 
 /** How long others may take to give back what is idle of theirs. */
-const RECALL_MS = 1_000;
+const RECALL_MS = 2_000;
 const RECALL_POLL_MS = 10;
 /** Without a sign of Postgres for so long, what is leased is spent no more: after 20 minutes it is written off. */
 const EXPIRY_MS = 10 * 60_000;

@@ -8,7 +8,7 @@ import { until } from '../../kit/eventually.ts';
 import { Server, USER } from './model.ts';
 
 /** More with LEASE_RUNS. */
-const RUNS = Number(process.env.LEASE_RUNS ?? 20);
+const RUNS = Number(process.env.LEASE_RUNS ?? 12);
 
 let database: TestDatabase;
 let pool: pg.Pool;
