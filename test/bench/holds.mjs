@@ -47,7 +47,7 @@ async function pairs(leases, limits) {
   for (let count = 0; count < HOLDS; count++) {
     const held = leases.hold({
       ...{ ...limits, at: Date.now() },
-      worst: { input: 8_000_000n, perToken: 1_600_000n, outputTokens: null, fewestTokens: 16 },
+      worst: { input: 8_000_000n, perToken: 1_600_000n, outputTokens: 4_096, fewestTokens: 16 },
     });
     // A promise only when Postgres has to be asked.
     open.push(held instanceof Promise ? await held : held);
