@@ -8,8 +8,8 @@ import { Dice, type GeneratedOperation, OperationGenerator } from './generate.ts
 import { schema } from './graphql-fields.ts';
 import { codesIn, expectCivil, expectClean, expectUnharmed, readAnswer, watchFaults } from './kit.ts';
 
-/** A third of them go over WebSocket. */
-const OPERATIONS = Number(process.env.FUZZ_OPERATIONS ?? 20_000);
+/** A third of them go over WebSocket. More with FUZZ_OPERATIONS. */
+const OPERATIONS = Number(process.env.FUZZ_OPERATIONS ?? 8_000);
 const LANES = 12;
 /** How long a subscription is listened to. */
 const LISTEN_MS = 15;
