@@ -24,12 +24,13 @@ afterAll(async () => {
   await first.close();
   await second.close();
 });
-let caller: { id: string; apiKey: string };
+let caller: { id: string; apiKey: string; keyId: string };
 let callers = 0;
 
 beforeEach(async () => {
   const { id } = await newUser(server, `caller-${++callers}@example.com`);
-  caller = { id, apiKey: (await newKey(server, id, `caller-${callers}`)).apiKey };
+  const key = await newKey(server, id, `caller-${callers}`);
+  caller = { id, apiKey: key.apiKey, keyId: key.id };
 });
 afterEach(async () => {
   await server.services.ledger.drained();
@@ -223,6 +224,23 @@ describe('a hard budget', () => {
     expect(response.status).toBe(400);
     expect(await response.text()).toContain('price of unheard-of at first is unknown');
     expect(first.received).toHaveLength(0);
+  });
+
+  it('among several takes no more than the one with the least has, and nothing of any when one refuses', async () => {
+    answers = { first: served, second: served };
+    await limit({ limit: '1' });
+    await limit({ limit: '0.0003', scope: 'API_KEY', subject: caller.keyId });
+    expect((await post({ max_tokens: 1_000 })).status).toBe(200);
+    const [{ max_tokens: tokens } = {}] = sent(first);
+    expect(tokens).toBeLessThan(150);
+    const [attempt] = await attempts();
+    expect(BigInt(attempt?.held ?? 0)).toBeLessThanOrEqual(300_000_000n);
+    await limit({ limit: '0.00003', scope: 'API_KEY', subject: caller.keyId });
+    const refused = await post({ max_tokens: 1_000 });
+    expect([refused.status, await refused.text()]).toEqual([402, expect.stringContaining('api key')]);
+    expect(server.services.leases.held).toBe(0n);
+    const { rows } = await server.services.pool.query('SELECT settled::text FROM allowances');
+    expect(rows).toEqual([{ settled: '20000000' }, { settled: '20000000' }]);
   });
 
   it('of one provider leaves the others in use', async () => {

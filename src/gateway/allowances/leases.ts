@@ -150,34 +150,38 @@ export class Leases {
     return new Held(leases, amount, outputTokens, (lease) => void this.#lender.overrun(lease));
   }
 
-  /** One limit after the other; where one has less, the others need not hold more. */
+  /** All limits at once; where one has less, the others need not hold more. */
   async #ask(limits: readonly Limit[], request: HoldRequest): Promise<Held> {
     const worst = request.lookCloser?.() ?? request.worst;
-    const least = leastCost(worst);
-    const taken: Lease[] = [];
-    let amount: bigint = costOfWorst(worst);
-    try {
-      for (const limit of limits) {
-        const lease = await this.#openLease(limit);
-        const got = await this.#lender.take(lease, amount, least);
-        if (got === null) throw shortageError(limit, lease, least);
-        for (const other of taken) other.settle(amount - got, 0n);
-        taken.push(lease);
-        amount = got;
-      }
-    } catch (error) {
-      for (const lease of taken) lease.settle(amount, 0n);
-      throw error;
+    const most = costOfWorst(worst);
+    const asked = await Promise.allSettled(limits.map((limit) => this.#take(limit, most, leastCost(worst))));
+    const taken = asked.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+    const keep = (amount: bigint) => {
+      for (const { lease, amount: got } of taken) lease.settle(got - amount, 0n);
+    };
+    const refused = asked.find((result) => result.status === 'rejected');
+    if (refused) {
+      keep(0n);
+      throw refused.reason;
     }
-    const outputTokens = tokensWithin(worst, amount);
-    const exact = costOfWorst(worst, outputTokens);
-    for (const lease of taken) lease.settle(amount - exact, 0n);
+    const leases = taken.map(({ lease }) => lease);
     // The former holder's leases and the new one's are never held together.
-    if (taken.some(({ holderId }) => holderId !== taken[0]?.holderId)) {
-      for (const lease of taken) lease.settle(exact, 0n);
+    if (leases.some(({ holderId }) => holderId !== leases[0]?.holderId)) {
+      keep(0n);
       return this.#ask(limits, request);
     }
-    return this.#held(taken, exact, outputTokens === worst.outputTokens ? null : outputTokens);
+    const least = taken.reduce((sum, { amount }) => (amount < sum ? amount : sum), most as bigint);
+    const outputTokens = tokensWithin(worst, least);
+    const exact = costOfWorst(worst, outputTokens);
+    keep(exact);
+    return this.#held(leases, exact, outputTokens === worst.outputTokens ? null : outputTokens);
+  }
+
+  async #take(limit: Limit, most: bigint, least: bigint): Promise<{ lease: Lease; amount: bigint }> {
+    const lease = await this.#openLease(limit);
+    const amount = await this.#lender.take(lease, most, least);
+    if (amount === null) throw shortageError(limit, lease, least);
+    return { lease, amount };
   }
 
   async #openLease(limit: Limit): Promise<Lease> {
