@@ -46,8 +46,8 @@ export async function setAside(
   leases: Leases,
   prepare: Prepare,
 ): Promise<Reserved | SignalboxError> {
-  const limited = limitedBy(run, step);
-  const isLimited = leases.isLimited(limited);
+  const limits = leases.limitsOf(limitedBy(run, step));
+  const isLimited = limits.length > 0;
   const asked = isLimited ? withSomeLimit(run.admitted.asked, step) : run.admitted.asked;
   const call = await prepare(asked);
   if (call instanceof ValidationError) return call;
@@ -63,11 +63,11 @@ export async function setAside(
   if (costOfWorst(worst) > MOST_HELD)
     return invalid('', 'The request may cost more than $9 million, the most that can be set aside for one.');
   const lookCloser = () => closerLook(asked, step, worst, price);
-  const held = await holdOrRefuse(run, leases, { ...limited, worst, lookCloser });
+  const held = await holdOrRefuse(run, leases, { limits, worst, lookCloser });
   if (held instanceof SignalboxError) return held;
   const warnings = asked === run.admitted.asked ? NO_WARNINGS : [GIVEN_LIMIT];
   const reserved = { call, startedAt, price, worst, held, warnings };
-  if (!held || held.outputTokens === null || !('chat' in asked)) return reserved;
+  if (held.outputTokens === null || !('chat' in asked)) return reserved;
   const { outputTokens } = held;
   try {
     const shorter = await prepare(withOutputLimit(asked, outputTokens, step.target.provider.kind));
@@ -80,7 +80,7 @@ export async function setAside(
     // This target cannot say it with so few: it gets what it needs, or nothing is sent.
     held.settle(null);
     const needed = { ...worst, outputTokens: fewestTokens, fewestTokens };
-    const all = await holdOrRefuse(run, leases, { ...limited, worst: needed });
+    const all = await holdOrRefuse(run, leases, { limits, worst: needed });
     if (all instanceof SignalboxError) return all;
     return { ...reserved, call: shorter, held: all, warnings: [limitedTo(fewestTokens)] };
   } catch (error) {
@@ -94,7 +94,7 @@ async function holdOrRefuse(
   { request: { caller } }: Run,
   leases: Leases,
   request: HoldRequest,
-): Promise<Held | null | SignalboxError> {
+): Promise<Held | SignalboxError> {
   try {
     return await leases.hold(request);
   } catch (error) {

@@ -46,7 +46,7 @@ async function pairs(leases, limits) {
   const startedAt = performance.now();
   for (let count = 0; count < HOLDS; count++) {
     const held = leases.hold({
-      ...{ ...limits, at: Date.now() },
+      limits: leases.limitsOf({ ...limits, at: Date.now() }),
       worst: { input: 8_000_000n, perToken: 1_600_000n, outputTokens: 4_096, fewestTokens: 16 },
     });
     // A promise only when Postgres has to be asked.

@@ -1,4 +1,5 @@
 import type { Pool } from 'pg';
+import { inTransaction } from '../../platform/database/transaction.ts';
 import { openAllowances } from './open-allowances.ts';
 import { type Span, startOf } from './period.ts';
 
@@ -39,30 +40,23 @@ export class AllowanceIds {
   }
 
   async #find(budgetId: string, span: Span): Promise<string> {
-    const client = await this.#pool.connect();
-    try {
-      const find = async () => {
-        const { rows } = await client.query<{ id: string }>(
-          'SELECT id FROM allowances WHERE budget_id = $1 AND starts_at = $2',
-          [budgetId, startOf(span)],
-        );
-        return rows[0]?.id;
-      };
-      const found = await find();
-      if (found !== undefined) return found;
-      await client.query('BEGIN');
+    const found = await this.#read(budgetId, span);
+    if (found !== null) return found;
+    await inTransaction(this.#pool, async (client) => {
       await client.query('SELECT FROM ledger_head WHERE id = 1 FOR UPDATE');
       await openAllowances((sql, values) => client.query(sql, values), [{ budgetId, span }]);
-      await client.query('COMMIT');
-      const opened = await find();
-      if (opened === undefined) throw new Error(`The budget ${budgetId} is gone.`);
-      return opened;
-    } catch (error) {
-      await client.query('ROLLBACK').catch(() => undefined);
-      throw error;
-    } finally {
-      client.release();
-    }
+    });
+    const opened = await this.#read(budgetId, span);
+    if (opened === null) throw new Error(`The budget ${budgetId} is gone.`);
+    return opened;
+  }
+
+  async #read(budgetId: string, span: Span): Promise<string | null> {
+    const { rows } = await this.#pool.query<{ id: string }>(
+      'SELECT id FROM allowances WHERE budget_id = $1 AND starts_at = $2',
+      [budgetId, startOf(span)],
+    );
+    return rows[0]?.id ?? null;
   }
 }
 

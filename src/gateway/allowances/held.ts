@@ -1,23 +1,27 @@
 import type { Picodollars } from '../../platform/money.ts';
 import type { Hold } from '../ledger/records.ts';
 import type { Lease } from './lease.ts';
+import type { Limit } from './limit.ts';
 import type { Spender } from './rules.ts';
 import type { WorstCase } from './worst-case.ts';
 
-/** An attempt that money is to be set aside for. */
-export interface HoldRequest {
+/** What decides which allowances limit an attempt. */
+export interface Limited {
   spender: Spender;
   /** The allowance of the caller's credits; null: none limit it. */
   creditsId: string | null;
   /** When the completion was admitted, in milliseconds since 1970. */
   at: number;
+}
+
+/** An attempt that money is to be set aside for. */
+export interface HoldRequest {
+  /** One at least. */
+  limits: readonly Limit[];
   worst: WorstCase;
   /** A closer look at the input, for when the first one does not fit. */
   lookCloser?: (() => WorstCase) | undefined;
 }
-
-/** What decides which allowances limit an attempt. */
-export type Limited = Pick<HoldRequest, 'spender' | 'creditsId' | 'at'>;
 
 /** Money that is set aside for an attempt. */
 export class Held {

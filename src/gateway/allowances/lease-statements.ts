@@ -1,4 +1,5 @@
 import type { Pool, PoolClient } from 'pg';
+import { inTransaction } from '../../platform/database/transaction.ts';
 import { uuidv7 } from '../../platform/ids.ts';
 
 /** The channel on which a recall tells the ids of its allowance and its holder, and a change of budgets `rules`. */
@@ -111,7 +112,7 @@ export async function formerHolders(pool: Pool, serverId: string, current: reado
  * is on the ledger: their journal has been drained, and they spend no more.
  */
 export async function releaseHolders(pool: Pool, holderIds: readonly string[]): Promise<void> {
-  await transact(pool, async (client) => {
+  await inTransaction(pool, async (client) => {
     await client.query('SELECT FROM ledger_head WHERE id = 1 FOR UPDATE');
     await client.query(LOCK_ALLOWANCES_OF, [holderIds]);
     await client.query(RELEASE, [holderIds]);
@@ -139,7 +140,7 @@ export interface WrittenOff extends LeaseName {
  * counted as free; should their journal come after all, `releaseHolders` takes it back.
  */
 export async function writeOffLost(pool: Pool): Promise<WrittenOff[]> {
-  return transact(pool, async (client) => {
+  return inTransaction(pool, async (client) => {
     await client.query('SELECT FROM ledger_head WHERE id = 1 FOR UPDATE');
     const { rows: lost } = await client.query<{ id: string }>(
       `SELECT id FROM lease_holders WHERE renewed_at < clock_timestamp() - ${LOST} FOR UPDATE`,
@@ -164,21 +165,6 @@ async function writeOff(client: PoolClient, rows: readonly WrittenOff[]): Promis
     ...{ id: uuidv7(), allowance_id: allowanceId, holder_id: holderId, server_id: serverId, amount },
   }));
   await client.query(WRITE_OFF, [JSON.stringify(entries)]);
-}
-
-async function transact<T>(pool: Pool, work: (client: PoolClient) => Promise<T>): Promise<T> {
-  const client = await pool.connect();
-  try {
-    await client.query('BEGIN');
-    const result = await work(client);
-    await client.query('COMMIT');
-    return result;
-  } catch (error) {
-    await client.query('ROLLBACK').catch(() => undefined);
-    throw error;
-  } finally {
-    client.release();
-  }
 }
 
 /** The holder is made by its first lease. Rows are locked in one order: the allowance, then leases. */

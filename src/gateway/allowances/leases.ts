@@ -67,12 +67,11 @@ export class Leases {
   /**
    * Sets aside the most that an attempt can cost, of every allowance that limits it. Where that is too much, less for
    * fewer tokens.
-   * @returns null: nothing limits it. A promise only when Postgres has to be asked.
+   * @returns a promise only when Postgres has to be asked
    * @throws BudgetExceededError, InsufficientCreditsError; OverloadedError when it cannot be decided now
    */
-  hold(request: HoldRequest): Held | null | Promise<Held | null> {
-    const limits = this.#limitsOf(request);
-    if (limits.length === 0) return null;
+  hold(request: HoldRequest): Held | Promise<Held> {
+    const { limits } = request;
     const leases = limits.map((limit) => this.#knownLease(limit));
     const amount = costOfWorst(request.worst);
     const now = performance.now();
@@ -80,16 +79,20 @@ export class Leases {
     for (const lease of leases) {
       if (!lease || this.#lender.isExpired(now) || !lease.tryTake(amount, now)) {
         for (const other of taken) other.settle(amount, 0n);
-        return this.#ask(limits, request);
+        return this.#ask(request);
       }
       taken.push(lease);
     }
     return this.#held(taken, amount, null);
   }
 
-  /** Whether a hard budget, or credits, limit such an attempt. */
-  isLimited(request: Limited): boolean {
-    return this.#limitsOf(request).length > 0;
+  /** The hard budgets, and credits, that limit an attempt. */
+  limitsOf({ spender, creditsId, at }: Limited): Limit[] {
+    const limits = this.#rules
+      .of(spender)
+      .map((rule): Limit => ({ kind: 'BUDGET', rule, span: this.#periods.at(rule.period, at) }));
+    if (creditsId !== null) limits.push({ kind: 'CREDITS', allowanceId: creditsId });
+    return limits;
   }
 
   /** Takes in budgets that were changed, and gives back what is idle of them. */
@@ -132,14 +135,6 @@ export class Leases {
     clearInterval(this.#timer);
   }
 
-  #limitsOf({ spender, creditsId, at }: Limited): Limit[] {
-    const limits = this.#rules
-      .of(spender)
-      .map((rule): Limit => ({ kind: 'BUDGET', rule, span: this.#periods.at(rule.period, at) }));
-    if (creditsId !== null) limits.push({ kind: 'CREDITS', allowanceId: creditsId });
-    return limits;
-  }
-
   #knownLease(limit: Limit): Lease | null {
     if (limit.kind === 'CREDITS') return this.#holders.lease(limit.allowanceId, null);
     const id = this.#ids.known(limit.rule.id, limit.span);
@@ -151,7 +146,8 @@ export class Leases {
   }
 
   /** All limits at once; where one has less, the others need not hold more. */
-  async #ask(limits: readonly Limit[], request: HoldRequest): Promise<Held> {
+  async #ask(request: HoldRequest): Promise<Held> {
+    const { limits } = request;
     const worst = request.lookCloser?.() ?? request.worst;
     const most = costOfWorst(worst);
     const asked = await Promise.allSettled(limits.map((limit) => this.#take(limit, most, leastCost(worst))));
@@ -168,7 +164,7 @@ export class Leases {
     // The former holder's leases and the new one's are never held together.
     if (leases.some(({ holderId }) => holderId !== leases[0]?.holderId)) {
       keep(0n);
-      return this.#ask(limits, request);
+      return this.#ask(request);
     }
     const least = taken.reduce((sum, { amount }) => (amount < sum ? amount : sum), most as bigint);
     const outputTokens = tokensWithin(worst, least);

@@ -1,4 +1,5 @@
 import type { Pool } from 'pg';
+import { inTransaction } from '../../platform/database/transaction.ts';
 import { openAllowances } from './open-allowances.ts';
 import { Periods } from './period.ts';
 import { readRules } from './rules.ts';
@@ -8,9 +9,7 @@ import { readRules } from './rules.ts';
  * yet, and all of them after the time zone was changed.
  */
 export async function openCurrentAllowances(pool: Pool, timeZone: string): Promise<void> {
-  const client = await pool.connect();
-  try {
-    await client.query('BEGIN');
+  await inTransaction(pool, async (client) => {
     await client.query('SELECT FROM ledger_head WHERE id = 1 FOR UPDATE');
     const { rows } = await client.query<{ now: Date }>('SELECT clock_timestamp() AS now');
     const now = Number(rows[0]?.now);
@@ -18,11 +17,5 @@ export async function openCurrentAllowances(pool: Pool, timeZone: string): Promi
     const { rules } = await readRules(client);
     const wanted = rules.map(({ id, period }) => ({ budgetId: id, span: periods.at(period, now) }));
     await openAllowances((sql, values) => client.query(sql, values), wanted);
-    await client.query('COMMIT');
-  } catch (error) {
-    await client.query('ROLLBACK').catch(() => undefined);
-    throw error;
-  } finally {
-    client.release();
-  }
+  });
 }

@@ -41,6 +41,16 @@ export const COMPLETION_COLUMNS = {
   is_cached: 'boolean',
 } as const;
 
+/** The tokens of one call, in every table that has them. */
+const TOKEN_COLUMNS = {
+  input_tokens: 'integer',
+  output_tokens: 'integer',
+  cached_tokens: 'integer',
+  cache_write_tokens: 'integer',
+  cache_write_1h_tokens: 'integer',
+  reasoning_tokens: 'integer',
+} as const;
+
 /** The columns of `attempts`. */
 export const ATTEMPT_COLUMNS = {
   id: 'uuid',
@@ -59,12 +69,7 @@ export const ATTEMPT_COLUMNS = {
   finish_reason: 'text',
   error_code: 'text',
   error_message: 'text',
-  input_tokens: 'integer',
-  output_tokens: 'integer',
-  cached_tokens: 'integer',
-  cache_write_tokens: 'integer',
-  cache_write_1h_tokens: 'integer',
-  reasoning_tokens: 'integer',
+  ...TOKEN_COLUMNS,
   is_estimated: 'boolean',
   price_version_id: 'text',
   cost: 'bigint',
@@ -87,12 +92,7 @@ export const USAGE_EVENT_COLUMNS = {
   provider_id: 'uuid',
   provider_slug: 'text',
   model: 'text',
-  input_tokens: 'integer',
-  output_tokens: 'integer',
-  cached_tokens: 'integer',
-  cache_write_tokens: 'integer',
-  cache_write_1h_tokens: 'integer',
-  reasoning_tokens: 'integer',
+  ...TOKEN_COLUMNS,
   cost: 'bigint',
   cost_source: '"CostSource"',
   price_version_id: 'text',
@@ -111,12 +111,7 @@ export const CORRECTION_COLUMNS = {
   attempt_id: 'uuid',
   completion_id: 'uuid',
   usage_event_id: 'uuid',
-  input_tokens: 'integer',
-  output_tokens: 'integer',
-  cached_tokens: 'integer',
-  cache_write_tokens: 'integer',
-  cache_write_1h_tokens: 'integer',
-  reasoning_tokens: 'integer',
+  ...TOKEN_COLUMNS,
   cost: 'bigint',
   cost_source: '"CostSource"',
   price_version_id: 'text',

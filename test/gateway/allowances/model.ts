@@ -51,8 +51,9 @@ export class Server {
     const spender = { userId: USER, apiKeyId: null, routeId: null, providerId: PROVIDER };
     const worst = { input, perToken: 1n, outputTokens, fewestTokens: 16 };
     try {
-      const held = await this.leases.hold({ spender, creditsId: null, at: Date.now(), worst });
-      if (!held) throw new Error('There is a budget, but nothing was held.');
+      const limits = this.leases.limitsOf({ spender, creditsId: null, at: Date.now() });
+      expect(limits).toHaveLength(1);
+      const held = await this.leases.hold({ limits, worst });
       expect(held.hold.amount).toBeGreaterThanOrEqual(input + BigInt(Math.min(16, outputTokens)));
       expect(held.hold.amount).toBe(input + BigInt(held.outputTokens ?? outputTokens));
       this.calls.push({ held, cost: null });
